@@ -1,0 +1,1 @@
+"""Dropout and dropout networks on CPUs, at the price of a copy."""
