@@ -1,0 +1,98 @@
+# Everything is installed into .venv. A machine must have Rust (with a C linker) and Python >= 3.10;
+# `make demo` and `make test` are all a newcomer needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+# release: what a wheel holds. fast: builds in a fraction of the time, for daily work.
+PROFILE ?= release
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find src -name '*.rs')
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Debian packages are fetched only where that needs no password.
+APT := $(shell if [ "$$(id -u)" = 0 ]; then echo apt-get; else echo sudo -n apt-get; fi)
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: develop ## train the Fashion-MNIST network with and without dropout; picture in demo/
+	$(BIN)/python examples/fashion_mnist.py $(ARGS)
+
+.PHONY: test
+test: develop ## all tests: Rust, then Python
+	cargo test --quiet
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: develop
+develop: $(VENV)/.built-$(PROFILE) ## build and install into .venv, with all tools (PROFILE=fast: quicker)
+
+$(VENV)/.built-$(PROFILE): $(VENV)/.tools $(RUST_SOURCES)
+	rm -f $(VENV)/.built-*
+	$(BIN)/maturin develop --profile $(PROFILE)
+	touch $@
+
+$(VENV)/.tools: pyproject.toml | $(BIN)/python
+	@command -v cargo >/dev/null || { echo 'Rust is missing: see https://rustup.rs' >&2; exit 1; }
+	@command -v cc >/dev/null || $(APT) install -y gcc libc6-dev || \
+	  { echo 'A C linker is missing: apt-get install gcc libc6-dev' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+# Debian packs the `venv` module apart from Python.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'Python >= 3.10 is needed: make PYTHON=python3.x ...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  $(APT) install -y python3-venv && $(PYTHON) -m venv $(VENV); } || { \
+	  rm -rf $(VENV); \
+	  echo 'The venv module is missing: apt-get install python3-venv' >&2; exit 1; }
+
+.PHONY: lint
+lint: develop ## formatting, clippy, ruff, types, stub of the native module
+	cargo fmt --check
+	cargo clippy --quiet --all-targets --all-features -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml dropfast._core
+
+.PHONY: format
+format: $(VENV)/.tools ## format Rust and Python, mend what ruff can mend
+	cargo fmt
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: wheel
+wheel: $(VENV)/.tools ## build the release wheel into dist/ and check size, tag and dependencies
+	rm -rf dist
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/python .ci/check_wheel.py dist/*.whl
+
+.PHONY: bench
+bench: develop ## run the benchmarks and print their tables
+	$(BIN)/python benches/report.py $(ARGS)
+
+.PHONY: docs
+docs: develop ## draw the pictures of docs/ again
+	$(BIN)/python docs/make_pictures.py $(ARGS)
+
+.PHONY: statistics
+statistics: develop ## feed the random stream to the dieharder battery
+	@command -v dieharder >/dev/null || $(APT) install -y dieharder
+	$(BIN)/python tests/statistics/battery.py $(ARGS)
+
+.PHONY: clean
+clean: ## delete everything that was built
+	cargo clean
+	rm -rf $(VENV) dist demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	find python -name '*.so' -delete
