@@ -35,11 +35,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(m)
-            | Self::Type(m)
-            | Self::Memory(m)
-            | Self::NotImplemented(m)
-            | Self::FloatingPoint(m) => f.write_str(m),
+            Self::Value(m) | Self::Type(m) | Self::Memory(m) | Self::NotImplemented(m) | Self::FloatingPoint(m) => {
+                f.write_str(m)
+            }
         }
     }
 }

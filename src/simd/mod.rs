@@ -1,1 +1,52 @@
-//! Layer 0: instruction sets.
+//! Layer 0: instruction sets, chosen at run time.
+//!
+//! A kernel is written once, generic over a token `S:` [`Simd`], and run by [`dispatch`]:
+//!
+//! ```
+//! use dropfast::simd::{Element, Kernel, Simd, V, Vector, dispatch};
+//!
+//! struct Sum<'a>(&'a [f32]);
+//!
+//! impl Kernel for Sum<'_> {
+//!     type Output = f32;
+//!
+//!     #[inline(always)]
+//!     fn run<S: Simd>(self, s: S) -> f32 {
+//!         let mut sum = V::<S, f32>::zero(s);
+//!         let chunks = self.0.chunks_exact(V::<S, f32>::LANES);
+//!         let rest = chunks.remainder();
+//!         for chunk in chunks {
+//!             sum = sum.add(V::<S, f32>::from_slice(s, chunk));
+//!         }
+//!         sum.add(V::<S, f32>::from_slice(s, rest)).reduce_sum()
+//!     }
+//! }
+//! assert_eq!(dispatch(Sum(&[1.0; 100])), 100.0);
+//! ```
+//!
+//! *Tokens.* A token ([`Scalar`], `Avx2`, `Avx512`) can be made only where the processor has the instructions,
+//! so whatever takes one by value is safe to call. Only [`Simd::run`] carries `#[target_feature]`; everything under
+//! it is `#[inline(always)]`, or its instructions would not be compiled for the level.
+//!
+//! *Vectors.* [`Vector`] is 64 bytes of lanes on every level: 16 × `f32` or 8 × `f64`. AVX2 keeps them in two
+//! registers, the scalar level in an array. All levels do the same operations in the same lanes, which is half of the
+//! promise that they return the same bits; the other half is in `docs/numerics.md`.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod level;
+mod scalar;
+mod vector;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use level::{Level, available, dispatch, dispatch_at, level, pin};
+pub use scalar::Scalar;
+pub use vector::{Element, Kernel, Mask, Simd, V, Vector};
+
+#[cfg(test)]
+mod tests;

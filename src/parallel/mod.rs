@@ -1,0 +1,41 @@
+//! Layer 0: threads. How many, a pool of them for each process, and the two ways to use it.
+//!
+//! * [`for_each_range`]: independent pieces of one range, for work without steps.
+//! * [`team`]: the same closure on several threads at once, with a [`Barrier`] between steps.
+//!
+//! The caller is always one of the threads. Where the pool is busy with somebody else's call, the caller works alone:
+//! nothing waits for a thread, and results never depend on how many there were (`docs/numerics.md`).
+
+mod barrier;
+mod pool;
+mod shared;
+
+pub use barrier::Barrier;
+pub use pool::{MAX_THREADS, configure, for_each_range, num_threads, set_num_threads, team};
+pub use shared::Shared;
+
+/// One of the threads of a [`team`].
+pub struct Member<'a> {
+    /// Its number, 0 (the caller) to `size - 1`.
+    pub index: usize,
+    /// How many there are.
+    pub size: usize,
+    barrier: &'a Barrier,
+}
+
+impl Member<'_> {
+    /// Waits until every member has come here. What members wrote before is visible to all after.
+    #[inline]
+    pub fn wait(&self) {
+        self.barrier.wait();
+    }
+
+    /// This member's contiguous share of `0..count`; shares differ by one item at most.
+    #[inline]
+    pub fn share(&self, count: usize) -> std::ops::Range<usize> {
+        self.index * count / self.size..(self.index + 1) * count / self.size
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Layer 0: pools of threads, one for each process and size, and the two ways to run on them.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use super::{Barrier, Member};
+use crate::error::{Error, Result};
+
+/// More threads than this are refused.
+pub const MAX_THREADS: usize = 256;
+
+/// Threads to use; 0 until somebody asks.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Helpers of one process: the caller is the thread that is not in `helpers`.
+struct Pool {
+    process: u32,
+    helpers: rayon::ThreadPool,
+    busy: AtomicBool,
+}
+
+/// The pool of each size, made when first needed and never dropped. A forked child finds its parent's pools here, whose
+/// threads it does not have; it sees the other process id and makes its own. No lock is involved, because a lock
+/// might have been held by another thread at the moment of the fork.
+static POOLS: [AtomicPtr<Pool>; MAX_THREADS + 1] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_THREADS + 1];
+
+/// How many threads calls may use.
+pub fn num_threads() -> usize {
+    match THREADS.load(Ordering::Relaxed) {
+        0 => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let _ = THREADS.compare_exchange(0, cores.min(MAX_THREADS), Ordering::Relaxed, Ordering::Relaxed);
+            THREADS.load(Ordering::Relaxed)
+        }
+        threads => threads,
+    }
+}
+
+/// Sets how many threads calls may use, in this process.
+///
+/// # Errors
+/// [`Error::Value`] unless `1 <= threads <= MAX_THREADS`.
+pub fn set_num_threads(threads: usize) -> Result<()> {
+    if !(1..=MAX_THREADS).contains(&threads) {
+        return Err(Error::value(format!(
+            "num_threads must be in [1, {MAX_THREADS}]. Received: num_threads={threads}"
+        )));
+    }
+    THREADS.store(threads, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Sets the number of threads from the text of `DROPFAST_NUM_THREADS`.
+///
+/// # Errors
+/// [`Error::Value`] unless it is a number that [`set_num_threads`] takes.
+pub fn configure(text: &str) -> Result<()> {
+    let threads = text.trim().parse().map_err(|_| {
+        Error::value(format!("DROPFAST_NUM_THREADS must be an integer in [1, {MAX_THREADS}]. Received: {text:?}"))
+    })?;
+    set_num_threads(threads)
+}
+
+/// The pool for `threads` threads in this process.
+fn pool(threads: usize) -> Option<&'static Pool> {
+    let slot = &POOLS[threads];
+    let found = slot.load(Ordering::Acquire);
+    // SAFETY: pools are leaked, so a pointer found here stays valid.
+    if let Some(pool) = unsafe { found.as_ref() }
+        && pool.process == std::process::id()
+    {
+        return Some(pool);
+    }
+    let helpers = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads - 1)
+        .thread_name(|i| format!("dropfast-{}", i + 1))
+        .build()
+        .ok()?;
+    let made = Box::into_raw(Box::new(Pool { process: std::process::id(), helpers, busy: AtomicBool::new(false) }));
+    match slot.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: just leaked.
+        Ok(_) => Some(unsafe { &*made }),
+        Err(other) => {
+            // SAFETY: nobody else has seen `made`; `other` is a leaked pool of this process.
+            unsafe {
+                drop(Box::from_raw(made));
+                other.as_ref()
+            }
+        }
+    }
+}
+
+/// A pool that is this call's alone until dropped.
+struct Claim(&'static Pool);
+
+impl Claim {
+    /// None where one thread is wanted, or the pool is in use, or the system gives no threads.
+    fn new(threads: usize) -> Option<Self> {
+        if threads < 2 {
+            return None;
+        }
+        let pool = pool(threads)?;
+        (!pool.busy.swap(true, Ordering::Acquire)).then_some(Self(pool))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
+}
+
+/// Runs `work` on up to `threads` threads at once, the caller being member 0, and returns when all have returned.
+///
+/// # Panics
+/// With the panic of a member, after all have stopped.
+pub fn team<F>(threads: usize, work: F)
+where
+    F: Fn(&Member) + Sync,
+{
+    let claim = Claim::new(threads.min(num_threads()));
+    let size = claim.as_ref().map_or(1, |claim| claim.0.helpers.current_num_threads() + 1);
+    let barrier = Barrier::new(size);
+    let run = |index| {
+        let member = Member { index, size, barrier: &barrier };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&member)));
+        if let Err(panic) = outcome {
+            barrier.break_up();
+            resume_unwind(panic);
+        }
+    };
+    match claim {
+        None => run(0),
+        Some(claim) => claim.0.helpers.in_place_scope(|scope| {
+            for index in 1..size {
+                scope.spawn(move |_| run_by_reference(&run, index));
+            }
+            run(0);
+        }),
+    }
+}
+
+/// Calls `run` through a reference, so that a spawned job needs no copy of it.
+fn run_by_reference(run: &(impl Fn(usize) + Sync), index: usize) {
+    run(index);
+}
+
+/// Runs `work` over parts of `0..count`, in parallel where there are at least two `grain`s of items.
+pub fn for_each_range<F>(count: usize, grain: usize, work: F)
+where
+    F: Fn(Range<usize>) + Sync,
+{
+    let threads = num_threads().min(count / grain.max(1));
+    if threads < 2 {
+        return work(0..count);
+    }
+    team(threads, |member| work(member.share(count)));
+}

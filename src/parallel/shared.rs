@@ -1,0 +1,60 @@
+//! Layer 0: a buffer that several threads write, each its own part.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A mutable slice handed to several threads at once. Which part belongs to whom is the callers' agreement.
+pub struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: access goes through `unsafe` methods whose callers promise that parts do not overlap.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    /// Takes the slice for the lifetime of the hand-over.
+    pub fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The address of the first element.
+    pub fn as_ptr(&self) -> *mut T {
+        self.start
+    }
+
+    /// One thread's part.
+    ///
+    /// # Safety
+    /// While the part is borrowed no other thread reads or writes it.
+    ///
+    /// # Panics
+    /// Where the range leaves the slice.
+    #[allow(clippy::mut_from_ref, reason = "the point of the type: disjointness is the callers' promise")]
+    pub unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: in bounds; exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}

@@ -1,0 +1,578 @@
+//! Layer 0: the AVX2 level: two registers a vector, masks as registers of all-ones lanes. Operations only.
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Level, Mask, Simd, Vector};
+
+/// Proof that the processor has AVX2 and FMA.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The token, where the processor has the instructions.
+    #[inline]
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        has.then_some(Self(()))
+    }
+}
+
+impl Simd for Avx2 {
+    type F32 = F32x8x2;
+    type F64 = F64x4x2;
+
+    const LEVEL: Level = Level::Avx2;
+
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[inline]
+        #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
+        fn trampoline<K: Kernel>(s: Avx2, kernel: K) -> K::Output {
+            kernel.run(s)
+        }
+        // SAFETY: the token proves AVX2 and FMA; every processor that has them has BMI, POPCNT and LZCNT.
+        unsafe { trampoline(self, kernel) }
+    }
+}
+
+/// An intrinsic on values whose existence proves the level: they come from a token.
+macro_rules! op {
+    ($call:expr) => {
+        // SAFETY: vectors are made from a token alone, so the processor has the instruction.
+        unsafe { $call }
+    };
+}
+
+/// Sixteen `f32`: lanes 0 to 7, lanes 8 to 15.
+#[derive(Debug, Clone, Copy)]
+pub struct F32x8x2(__m256, __m256);
+
+/// Eight `f64`: lanes 0 to 3, lanes 4 to 7.
+#[derive(Debug, Clone, Copy)]
+pub struct F64x4x2(__m256d, __m256d);
+
+/// Lane mask of [`F32x8x2`].
+#[derive(Debug, Clone, Copy)]
+pub struct Mask32(__m256, __m256);
+
+/// Lane mask of [`F64x4x2`].
+#[derive(Debug, Clone, Copy)]
+pub struct Mask64(__m256d, __m256d);
+
+/// Where the lanes of an integer register stand in [`FIRST_32`]: a load at `8 - n` gives n lanes of ones.
+static FIRST_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+/// The same for 64-bit lanes, loaded at `4 - n`.
+static FIRST_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+/// A mask of the first `n <= 8` lanes of 32 bits.
+#[inline(always)]
+fn first_f32(n: usize) -> __m256i {
+    // SAFETY: 8 integers lie at every offset 8 - n; callers hold a token.
+    unsafe { _mm256_loadu_si256(FIRST_32.as_ptr().add(8 - n).cast()) }
+}
+
+/// A mask of the first `n <= 4` lanes of 64 bits.
+#[inline(always)]
+fn first_f64(n: usize) -> __m256i {
+    // SAFETY: 4 integers lie at every offset 4 - n; callers hold a token.
+    unsafe { _mm256_loadu_si256(FIRST_64.as_ptr().add(4 - n).cast()) }
+}
+
+/// `round` to nearest even without raising exceptions.
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// [`Vector`] and [`Mask`] over the intrinsics of one type, which differ in their suffixes alone.
+macro_rules! avx2_vector {
+    (
+        $vector:ident, $mask:ident, $float:ty, $bits:ty, $half:literal, $first:ident,
+        $set1:ident, $loadu:ident, $storeu:ident, $maskload:ident, $maskstore:ident, $stream:ident,
+        $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
+        $sqrt:ident, $and:ident, $or:ident, $andnot:ident, $xor:ident, $round:ident, $cmp:ident, $blendv:ident,
+        $movemask:ident, $from_bits:ident, $exponent:ident, $significand:ident, $exp2:ident, $test:ident,
+        $transpose:ident
+    ) => {
+        impl Mask for $mask {
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                op!(Self($and(self.0, other.0), $and(self.1, other.1)))
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                op!(Self($or(self.0, other.0), $or(self.1, other.1)))
+            }
+
+            #[inline(always)]
+            fn not(self) -> Self {
+                op!({
+                    let ones = $set1(<$float>::from_bits(!0));
+                    Self($xor(self.0, ones), $xor(self.1, ones))
+                })
+            }
+
+            #[inline(always)]
+            fn to_bits(self) -> u32 {
+                op!($movemask(self.0) as u32 | ($movemask(self.1) as u32) << $half)
+            }
+        }
+
+        impl Vector for $vector {
+            type Elem = $float;
+            type Token = Avx2;
+            type Mask = $mask;
+            type Bits = (__m256i, __m256i);
+
+            #[inline(always)]
+            fn splat(_: Avx2, x: $float) -> Self {
+                op!(Self($set1(x), $set1(x)))
+            }
+
+            #[inline(always)]
+            unsafe fn load(_: Avx2, p: *const $float) -> Self {
+                // SAFETY: the token proves the level; the caller promises all lanes.
+                unsafe { Self($loadu(p), $loadu(p.add($half))) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $float) {
+                // SAFETY: as in `load`.
+                unsafe {
+                    $storeu(p, self.0);
+                    $storeu(p.add($half), self.1);
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn load_first(_: Avx2, p: *const $float, n: usize) -> Self {
+                // SAFETY: the token proves the level; masked-off lanes are not read, so their address may be
+                // out of bounds and is formed without `add`.
+                unsafe {
+                    Self(
+                        $maskload(p, $first(n.min($half))),
+                        $maskload(p.wrapping_add($half), $first(n.saturating_sub($half))),
+                    )
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $float, n: usize) {
+                // SAFETY: masked-off lanes are not written; see `load_first` for the address.
+                unsafe {
+                    $maskstore(p, $first(n.min($half)), self.0);
+                    $maskstore(p.wrapping_add($half), $first(n.saturating_sub($half)), self.1);
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn stream(self, p: *mut $float) {
+                // SAFETY: the caller promises all lanes and the alignment.
+                unsafe {
+                    $stream(p, self.0);
+                    $stream(p.add($half), self.1);
+                }
+            }
+
+            #[inline(always)]
+            fn fence(_: Avx2) {
+                op!(_mm_sfence())
+            }
+
+            #[inline(always)]
+            fn add(self, b: Self) -> Self {
+                op!(Self($add(self.0, b.0), $add(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn sub(self, b: Self) -> Self {
+                op!(Self($sub(self.0, b.0), $sub(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn mul(self, b: Self) -> Self {
+                op!(Self($mul(self.0, b.0), $mul(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn div(self, b: Self) -> Self {
+                op!(Self($div(self.0, b.0), $div(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                op!(Self($fmadd(self.0, b.0, c.0), $fmadd(self.1, b.1, c.1)))
+            }
+
+            #[inline(always)]
+            fn neg_mul_add(self, b: Self, c: Self) -> Self {
+                op!(Self($fnmadd(self.0, b.0, c.0), $fnmadd(self.1, b.1, c.1)))
+            }
+
+            #[inline(always)]
+            fn min(self, b: Self) -> Self {
+                op!(Self($min(self.0, b.0), $min(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn max(self, b: Self) -> Self {
+                op!(Self($max(self.0, b.0), $max(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                op!(Self($sqrt(self.0), $sqrt(self.1)))
+            }
+
+            #[inline(always)]
+            fn abs(self) -> Self {
+                op!({
+                    let sign = $set1(-0.0);
+                    Self($andnot(sign, self.0), $andnot(sign, self.1))
+                })
+            }
+
+            #[inline(always)]
+            fn neg(self) -> Self {
+                op!({
+                    let sign = $set1(-0.0);
+                    Self($xor(sign, self.0), $xor(sign, self.1))
+                })
+            }
+
+            #[inline(always)]
+            fn copy_sign(self, sign: Self) -> Self {
+                op!({
+                    let bit = $set1(-0.0);
+                    Self($or($andnot(bit, self.0), $and(bit, sign.0)), $or($andnot(bit, self.1), $and(bit, sign.1)))
+                })
+            }
+
+            #[inline(always)]
+            fn round(self) -> Self {
+                op!(Self($round::<NEAREST>(self.0), $round::<NEAREST>(self.1)))
+            }
+
+            #[inline(always)]
+            fn lt(self, b: Self) -> $mask {
+                op!($mask($cmp::<_CMP_LT_OQ>(self.0, b.0), $cmp::<_CMP_LT_OQ>(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn le(self, b: Self) -> $mask {
+                op!($mask($cmp::<_CMP_LE_OQ>(self.0, b.0), $cmp::<_CMP_LE_OQ>(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn eq(self, b: Self) -> $mask {
+                op!($mask($cmp::<_CMP_EQ_OQ>(self.0, b.0), $cmp::<_CMP_EQ_OQ>(self.1, b.1)))
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> $mask {
+                op!($mask($cmp::<_CMP_UNORD_Q>(self.0, self.0), $cmp::<_CMP_UNORD_Q>(self.1, self.1)))
+            }
+
+            #[inline(always)]
+            fn mask_from_bits(_: Avx2, bits: u32) -> $mask {
+                op!($mask($from_bits(bits), $from_bits(bits >> $half)))
+            }
+
+            #[inline(always)]
+            fn select(self, mask: $mask, other: Self) -> Self {
+                op!(Self($blendv(other.0, self.0, mask.0), $blendv(other.1, self.1, mask.1)))
+            }
+
+            #[inline(always)]
+            fn keep(self, mask: $mask) -> Self {
+                op!(Self($and(self.0, mask.0), $and(self.1, mask.1)))
+            }
+
+            #[inline(always)]
+            fn exponent(self) -> Self {
+                op!(Self($exponent(self.0), $exponent(self.1)))
+            }
+
+            #[inline(always)]
+            fn significand(self) -> Self {
+                op!(Self($significand(self.0), $significand(self.1)))
+            }
+
+            #[inline(always)]
+            fn exp2_integer(self) -> Self {
+                op!(Self($exp2(self.0), $exp2(self.1)))
+            }
+
+            #[inline(always)]
+            unsafe fn load_bits(_: Avx2, p: *const $bits) -> (__m256i, __m256i) {
+                // SAFETY: the token proves the level; the caller promises all lanes.
+                unsafe { (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add($half).cast())) }
+            }
+
+            #[inline(always)]
+            fn test_bit(bits: (__m256i, __m256i), index: u32) -> $mask {
+                op!($mask($test(bits.0, index), $test(bits.1, index)))
+            }
+
+            #[inline(always)]
+            unsafe fn transpose(_: Avx2, src: *const $float, src_stride: usize, dst: *mut $float, dst_stride: usize) {
+                for i in [0, $half] {
+                    for j in [0, $half] {
+                        // SAFETY: the caller promises a square of lanes; this is one of its four quarters.
+                        unsafe {
+                            $transpose(
+                                src.add(i * src_stride + j),
+                                src_stride,
+                                dst.add(j * dst_stride + i),
+                                dst_stride,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+
+avx2_vector!(
+    F32x8x2,
+    Mask32,
+    f32,
+    u32,
+    8,
+    first_f32,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_maskload_ps,
+    _mm256_maskstore_ps,
+    _mm256_stream_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_fmadd_ps,
+    _mm256_fnmadd_ps,
+    _mm256_min_ps,
+    _mm256_max_ps,
+    _mm256_sqrt_ps,
+    _mm256_and_ps,
+    _mm256_or_ps,
+    _mm256_andnot_ps,
+    _mm256_xor_ps,
+    _mm256_round_ps,
+    _mm256_cmp_ps,
+    _mm256_blendv_ps,
+    _mm256_movemask_ps,
+    mask_f32,
+    exponent_f32,
+    significand_f32,
+    exp2_f32,
+    test_f32,
+    transpose_f32
+);
+avx2_vector!(
+    F64x4x2,
+    Mask64,
+    f64,
+    u64,
+    4,
+    first_f64,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_maskload_pd,
+    _mm256_maskstore_pd,
+    _mm256_stream_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_fmadd_pd,
+    _mm256_fnmadd_pd,
+    _mm256_min_pd,
+    _mm256_max_pd,
+    _mm256_sqrt_pd,
+    _mm256_and_pd,
+    _mm256_or_pd,
+    _mm256_andnot_pd,
+    _mm256_xor_pd,
+    _mm256_round_pd,
+    _mm256_cmp_pd,
+    _mm256_blendv_pd,
+    _mm256_movemask_pd,
+    mask_f64,
+    exponent_f64,
+    significand_f64,
+    exp2_f64,
+    test_f64,
+    transpose_f64
+);
+
+/// All-ones lanes where `bits & selector == selector`.
+macro_rules! lanes_with_bits {
+    ($bits:expr, $selector:expr, $and:ident, $cmpeq:ident) => {{
+        let selector = $selector;
+        $cmpeq($and($bits, selector), selector)
+    }};
+}
+
+/// # Safety
+/// The processor has AVX2; so for all functions below.
+#[inline(always)]
+unsafe fn mask_f32(bits: u32) -> __m256 {
+    // SAFETY: register operations only.
+    unsafe {
+        _mm256_castsi256_ps(lanes_with_bits!(
+            _mm256_set1_epi32(bits as i32),
+            _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128),
+            _mm256_and_si256,
+            _mm256_cmpeq_epi32
+        ))
+    }
+}
+
+#[inline(always)]
+unsafe fn mask_f64(bits: u32) -> __m256d {
+    // SAFETY: register operations only.
+    unsafe {
+        _mm256_castsi256_pd(lanes_with_bits!(
+            _mm256_set1_epi64x(i64::from(bits)),
+            _mm256_setr_epi64x(1, 2, 4, 8),
+            _mm256_and_si256,
+            _mm256_cmpeq_epi64
+        ))
+    }
+}
+
+#[inline(always)]
+unsafe fn test_f32(bits: __m256i, index: u32) -> __m256 {
+    // SAFETY: register operations only.
+    unsafe {
+        _mm256_castsi256_ps(lanes_with_bits!(bits, _mm256_set1_epi32(1 << index), _mm256_and_si256, _mm256_cmpeq_epi32))
+    }
+}
+
+#[inline(always)]
+unsafe fn test_f64(bits: __m256i, index: u32) -> __m256d {
+    // SAFETY: register operations only.
+    unsafe {
+        _mm256_castsi256_pd(lanes_with_bits!(
+            bits,
+            _mm256_set1_epi64x(1 << index),
+            _mm256_and_si256,
+            _mm256_cmpeq_epi64
+        ))
+    }
+}
+
+#[inline(always)]
+unsafe fn exponent_f32(x: __m256) -> __m256 {
+    // SAFETY: register operations only.
+    unsafe {
+        let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(x));
+        _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
+    }
+}
+
+/// 2^52: a double of this size counts in ones, so integers below 2^52 may be put into its lower bits.
+const INTEGER_BASE: f64 = 4_503_599_627_370_496.0;
+
+#[inline(always)]
+unsafe fn exponent_f64(x: __m256d) -> __m256d {
+    // SAFETY: register operations only.
+    unsafe {
+        let biased = _mm256_srli_epi64::<52>(_mm256_castpd_si256(x));
+        let base = _mm256_set1_pd(INTEGER_BASE);
+        let number = _mm256_castsi256_pd(_mm256_or_si256(biased, _mm256_castpd_si256(base)));
+        _mm256_sub_pd(number, _mm256_set1_pd(INTEGER_BASE + 1023.0))
+    }
+}
+
+#[inline(always)]
+unsafe fn significand_f32(x: __m256) -> __m256 {
+    // SAFETY: register operations only.
+    unsafe {
+        let bits = _mm256_and_ps(x, _mm256_set1_ps(f32::from_bits(0x007F_FFFF)));
+        _mm256_or_ps(bits, _mm256_set1_ps(1.0))
+    }
+}
+
+#[inline(always)]
+unsafe fn significand_f64(x: __m256d) -> __m256d {
+    // SAFETY: register operations only.
+    unsafe {
+        let bits = _mm256_and_pd(x, _mm256_set1_pd(f64::from_bits(0x000F_FFFF_FFFF_FFFF)));
+        _mm256_or_pd(bits, _mm256_set1_pd(1.0))
+    }
+}
+
+#[inline(always)]
+unsafe fn exp2_f32(n: __m256) -> __m256 {
+    // SAFETY: register operations only.
+    unsafe {
+        let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+    }
+}
+
+#[inline(always)]
+unsafe fn exp2_f64(n: __m256d) -> __m256d {
+    // SAFETY: register operations only.
+    unsafe {
+        let number = _mm256_add_pd(n, _mm256_set1_pd(INTEGER_BASE + 1023.0));
+        _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(number)))
+    }
+}
+
+/// 8 x 8: rows in pairs, pairs in fours, then halves.
+///
+/// # Safety
+/// Eight rows of eight elements are readable at `src` and writable at `dst`, on a processor with AVX2.
+#[inline(always)]
+unsafe fn transpose_f32(src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut a: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(src.add(i * src_stride)));
+        for i in (0..8).step_by(2) {
+            let (x, y) = (a[i], a[i + 1]);
+            a[i] = _mm256_unpacklo_ps(x, y);
+            a[i + 1] = _mm256_unpackhi_ps(x, y);
+        }
+        // Now a[4g + j] holds, in its half h, column 4h + j of rows 4g..4g + 4.
+        for g in [0, 4] {
+            let [w, x, y, z] = [a[g], a[g + 1], a[g + 2], a[g + 3]];
+            a[g] = _mm256_shuffle_ps::<0x44>(w, y);
+            a[g + 1] = _mm256_shuffle_ps::<0xEE>(w, y);
+            a[g + 2] = _mm256_shuffle_ps::<0x44>(x, z);
+            a[g + 3] = _mm256_shuffle_ps::<0xEE>(x, z);
+        }
+        for j in 0..4 {
+            let low = _mm256_permute2f128_ps::<0x20>(a[j], a[j + 4]);
+            let high = _mm256_permute2f128_ps::<0x31>(a[j], a[j + 4]);
+            _mm256_storeu_ps(dst.add(j * dst_stride), low);
+            _mm256_storeu_ps(dst.add((j + 4) * dst_stride), high);
+        }
+    }
+}
+
+/// 4 x 4: rows in pairs, then halves.
+///
+/// # Safety
+/// Four rows of four elements are readable at `src` and writable at `dst`, on a processor with AVX2.
+#[inline(always)]
+unsafe fn transpose_f64(src: *const f64, src_stride: usize, dst: *mut f64, dst_stride: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let a: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(src.add(i * src_stride)));
+        for j in 0..2 {
+            let (low, high) = if j == 0 {
+                (_mm256_unpacklo_pd(a[0], a[1]), _mm256_unpacklo_pd(a[2], a[3]))
+            } else {
+                (_mm256_unpackhi_pd(a[0], a[1]), _mm256_unpackhi_pd(a[2], a[3]))
+            };
+            let near = _mm256_permute2f128_pd::<0x20>(low, high);
+            let far = _mm256_permute2f128_pd::<0x31>(low, high);
+            _mm256_storeu_pd(dst.add(j * dst_stride), near);
+            _mm256_storeu_pd(dst.add((j + 2) * dst_stride), far);
+        }
+    }
+}
