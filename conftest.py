@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 
 import numpy as np
 import pytest
 
 from dropfast.datasets import fashion_mnist
+
+# Pictures are drawn without a screen.
+os.environ["MPLBACKEND"] = "Agg"
 
 # Adapters need their peer at import; without it there is nothing to collect.
 _ADAPTERS = {"torch": "torch", "sklearn": "sklearn"}
@@ -37,6 +41,13 @@ def fashion_mnist_or_noise(monkeypatch):
     )
     if not on_this_machine:
         monkeypatch.setattr(fashion_mnist, "load_data", _noise_like_fashion_mnist)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True)

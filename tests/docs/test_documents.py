@@ -1,0 +1,41 @@
+"""Every Python block of README and docs runs, block after block, in one namespace a document."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def blocks(document: Path) -> list[tuple[int, str]]:
+    """Line number and text of each Python block."""
+    text = document.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, at.start()) + 2, at.group(1)) for at in BLOCK.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if blocks(path)], ids=lambda path: path.name
+)
+@pytest.mark.usefixtures("fashion_mnist_or_noise")
+def test_python_blocks_run(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for line, block in blocks(document):
+        # Blank lines in front make a traceback name the document's own line.
+        exec(compile("\n" * (line - 1) + block, str(document), "exec"), namespace)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"],
+    ids=lambda path: path.name,
+)
+def test_links_lead_to_files(document):
+    for target in LINK.findall(document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
