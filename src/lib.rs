@@ -4,6 +4,7 @@
 //! `error`, `simd`, `parallel` (0); `math`, `rng` (1); `dropout`, `gemm` (2); `dense` (3); `train` (4); `python` (5).
 
 pub mod error;
+pub mod gemm;
 pub mod parallel;
 pub mod simd;
 

@@ -1,0 +1,7 @@
+//! Layer 2: matrix products.
+//!
+//! * [`tile`]: the inner tile under all of them.
+//! * [`panel`]: products of a network's layers with the rows of a batch in vector lanes.
+
+pub mod panel;
+pub mod tile;

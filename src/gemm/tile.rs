@@ -1,0 +1,271 @@
+//! Layer 2: the inner tile of every matrix product: `MR` rows of `NV` vectors kept in registers.
+//!
+//! ```text
+//! C[i, j] = Σₖ A[i, k] · B[k, j]     i < MR, j < NV · LANES, k in ascending order
+//! ```
+//!
+//! An element of `A` is broadcast, a row of `B` is loaded as `NV` vectors; an element of `C` is one chain of fused
+//! multiply-adds from zero, so the result does not depend on the tile's shape or on who calls it. All products are
+//! this tile under different strides:
+//!
+//! | product | `A` (broadcast) | `B` (vectors) | lanes are |
+//! |---|---|---|---|
+//! | `y = x·W`, rows in lanes | `Wᵀ`, rows a unit apart ([`Unit`]) | panels of `x` | rows of the batch |
+//! | `dx = dy·Wᵀ`, rows in lanes | `W`, rows `n` apart ([`Stride`]) | panels of `dy` | rows of the batch |
+//! | `dW = xᵀ·dy` | panels of `x` ([`Lane`]) | `dy` by rows | columns of `W` |
+//! | a product of stored matrices | either, packed ([`Unit`]) or not | packed or not | columns of `B` |
+
+use crate::simd::{Element, Level, Simd, V, Vector};
+
+/// How far apart the rows of the broadcast operand are.
+pub trait Rows: Copy {
+    /// The tallest tile that reads these rows well.
+    const TALLEST: usize;
+
+    /// Offset of row `i`, in elements of `T`.
+    fn offset<T: Element>(self, i: usize) -> usize;
+}
+
+/// Rows one element apart.
+#[derive(Clone, Copy)]
+pub struct Unit;
+
+/// Rows one vector apart.
+#[derive(Clone, Copy)]
+pub struct Lane;
+
+/// Rows any number of elements apart.
+#[derive(Clone, Copy)]
+pub struct Stride(pub usize);
+
+impl Rows for Unit {
+    const TALLEST: usize = 24;
+
+    #[inline(always)]
+    fn offset<T: Element>(self, i: usize) -> usize {
+        i
+    }
+}
+
+impl Rows for Lane {
+    const TALLEST: usize = 24;
+
+    #[inline(always)]
+    fn offset<T: Element>(self, i: usize) -> usize {
+        i * T::LANES
+    }
+}
+
+impl Rows for Stride {
+    /// Rows of a stored matrix with a power-of-two stride fall into one set of an 8-way first-level cache: with 24 of
+    /// them a product ran at a quarter of the speed (1024 x 1024, one panel).
+    const TALLEST: usize = 8;
+
+    #[inline(always)]
+    fn offset<T: Element>(self, i: usize) -> usize {
+        i * self.0
+    }
+}
+
+/// Which `k` a product runs over, in ascending order.
+pub trait Steps: Copy {
+    /// How many.
+    fn count(self) -> usize;
+    /// The `k` of step `p`.
+    ///
+    /// # Safety
+    /// `p < self.count()`.
+    unsafe fn at(self, p: usize) -> usize;
+}
+
+/// All of `0..k`.
+#[derive(Clone, Copy)]
+pub struct All(pub usize);
+
+/// A list of kept indices.
+#[derive(Clone, Copy)]
+pub struct Kept<'a>(pub &'a [u32]);
+
+impl Steps for All {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0
+    }
+
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> usize {
+        p
+    }
+}
+
+impl Steps for Kept<'_> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> usize {
+        // SAFETY: the caller keeps `p` below the length.
+        unsafe { *self.0.get_unchecked(p) as usize }
+    }
+}
+
+/// The broadcast operand: element `(i, k)` lies at `start + rows.offset(i) + k * step`.
+#[derive(Clone, Copy)]
+pub struct Broadcast<T, R> {
+    /// Element (0, 0).
+    pub start: *const T,
+    /// Where the rows are.
+    pub rows: R,
+    /// Elements from one `k` to the next.
+    pub step: usize,
+}
+
+/// The vector operand: vector `j` of row `k` lies at `start + k * step + j * vector`.
+#[derive(Clone, Copy)]
+pub struct Vectors<T> {
+    /// Element (0, 0).
+    pub start: *const T,
+    /// Elements from one `k` to the next.
+    pub step: usize,
+    /// Elements from one vector to the next.
+    pub vector: usize,
+}
+
+/// The result: vector `j` of row `i` lies at `start + i * row + j * vector`.
+#[derive(Clone, Copy)]
+pub struct Target<T> {
+    /// Element (0, 0).
+    pub start: *mut T,
+    /// Elements from one row to the next.
+    pub row: usize,
+    /// Elements from one vector to the next.
+    pub vector: usize,
+}
+
+/// The registers of a tile.
+pub type Registers<S, T, const MR: usize, const NV: usize> = [[V<S, T>; NV]; MR];
+
+/// Registers of zeros.
+#[inline(always)]
+pub fn zeros<S: Simd, T: Element, const MR: usize, const NV: usize>(s: S) -> Registers<S, T, MR, NV> {
+    [[V::<S, T>::zero(s); NV]; MR]
+}
+
+/// Carries the chains of a tile on over more steps of `k`.
+///
+/// # Safety
+/// `a` is readable at `MR` rows and `b` at `NV` vectors for every `k` of `steps`.
+#[inline(always)]
+pub unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize, const NV: usize>(
+    s: S,
+    c: &mut Registers<S, T, MR, NV>,
+    steps: K,
+    a: Broadcast<T, R>,
+    b: Vectors<T>,
+) {
+    for p in 0..steps.count() {
+        // SAFETY: the caller's promise for this `k`.
+        unsafe {
+            let k = steps.at(p);
+            let a_k = a.start.add(k * a.step);
+            let b_k = b.start.add(k * b.step);
+            let mut row = [V::<S, T>::zero(s); NV];
+            for (j, vector) in row.iter_mut().enumerate() {
+                *vector = V::<S, T>::load(s, b_k.add(j * b.vector));
+            }
+            for (i, sums) in c.iter_mut().enumerate() {
+                let factor = V::<S, T>::splat(s, *a_k.add(a.rows.offset::<T>(i)));
+                for (sum, vector) in sums.iter_mut().zip(row) {
+                    *sum = factor.mul_add(vector, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Writes a tile.
+///
+/// # Safety
+/// `c` is writable at `MR` rows of `NV` vectors.
+#[inline(always)]
+pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
+    registers: Registers<S, T, MR, NV>,
+    c: Target<T>,
+) {
+    for (i, row) in registers.into_iter().enumerate() {
+        for (j, vector) in row.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { vector.store(c.start.add(i * c.row + j * c.vector)) };
+        }
+    }
+}
+
+/// Computes `m` rows of `NV` vectors: tiles as tall as the level's registers allow, then shorter ones.
+///
+/// The accumulators of a tile are at most 24 of AVX-512's 32 registers, which leaves room for a row of `B` and the
+/// broadcasts; 12 of AVX2's 16 (a vector is two there).
+///
+/// # Safety
+/// As [`accumulate`] and [`store`], for `m` rows.
+#[inline(always)]
+pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: usize>(
+    s: S,
+    m: usize,
+    steps: K,
+    a: Broadcast<T, R>,
+    b: Vectors<T>,
+    c: Target<T>,
+) {
+    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c };
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (S::LEVEL, NV) {
+            (Level::Avx512, 1) => {
+                if R::TALLEST >= 24 {
+                    sweep.tiles::<24, NV>();
+                }
+                sweep.tiles::<8, NV>();
+            }
+            (Level::Avx512, 2) if R::TALLEST >= 12 => sweep.tiles::<12, NV>(),
+            (Level::Avx512, 3) => sweep.tiles::<8, NV>(),
+            (Level::Avx512, _) => sweep.tiles::<6, NV>(),
+            (Level::Avx2, 1) => sweep.tiles::<6, NV>(),
+            _ => {}
+        }
+        sweep.tiles::<4, NV>();
+        sweep.tiles::<1, NV>();
+    }
+}
+
+/// The state of [`rows_of_tiles`].
+struct Sweep<S, T, R, K> {
+    s: S,
+    m: usize,
+    done: usize,
+    steps: K,
+    a: Broadcast<T, R>,
+    b: Vectors<T>,
+    c: Target<T>,
+}
+
+impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
+    /// Tiles of `MR` rows while there are so many left.
+    ///
+    /// # Safety
+    /// As [`rows_of_tiles`].
+    #[inline(always)]
+    unsafe fn tiles<const MR: usize, const NV: usize>(&mut self) {
+        while self.m - self.done >= MR {
+            // SAFETY: rows `done..done + MR` are within `m`.
+            unsafe {
+                let mut c = zeros::<S, T, MR, NV>(self.s);
+                let a = Broadcast { start: self.a.start.add(self.a.rows.offset::<T>(self.done)), ..self.a };
+                accumulate(self.s, &mut c, self.steps, a, self.b);
+                store::<S, T, MR, NV>(c, Target { start: self.c.start.add(self.done * self.c.row), ..self.c });
+            }
+            self.done += MR;
+        }
+    }
+}
