@@ -62,7 +62,7 @@ def check_shape(shape: Any) -> tuple[int, ...]:
 def check_noise_shape(
     shape: tuple[int, ...], noise_shape: Sequence[int | None] | None, rows_per_mask: int
 ) -> tuple[int, ...]:
-    """The shape that decisions are made in: `noise_shape` with its gaps filled, or the row groups'."""
+    """The shape of the decisions: `noise_shape` with its gaps filled, or that of row groups."""
     rows = check_integer("rows_per_mask", rows_per_mask, 1, 2**63 - 1)
     if noise_shape is None:
         if rows == 1 or not shape:

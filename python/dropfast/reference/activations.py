@@ -36,42 +36,52 @@ class Parameters(NamedTuple):
 
 
 def linear(x: F64, p: Parameters) -> F64:
+    """y = x."""
     return x
 
 
 def d_linear(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = 1."""
     return np.ones_like(y)
 
 
 def relu(x: F64, p: Parameters) -> F64:
+    """y = max(x, 0)."""
     return np.maximum(x, 0.0)
 
 
 def d_relu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = 1 where y > 0, else 0."""
     return np.where(y > 0, 1.0, 0.0)
 
 
 def leaky_relu(x: F64, p: Parameters) -> F64:
+    """y = x where x > 0, else slope * x (Maas et al. 2013)."""
     return np.where(x > 0, x, p.negative_slope * x)
 
 
 def d_leaky_relu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = 1 where y > 0, else the slope."""
     return np.where(y > 0, 1.0, p.negative_slope)
 
 
 def elu(x: F64, p: Parameters) -> F64:
+    """y = x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
     return np.where(x > 0, x, p.alpha * np.expm1(np.minimum(x, 0.0)))
 
 
 def d_elu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = 1 where y > 0, else alpha e^x = y + alpha."""
     return np.where(y > 0, 1.0, y + p.alpha)
 
 
 def selu(x: F64, p: Parameters) -> F64:
+    """y = scale * elu(x; alpha) with the fixed point's constants (Klambauer et al. 2017)."""
     return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0.0)))
 
 
 def d_selu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = scale where y > 0, else y + scale * alpha."""
     return np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)
 
 
@@ -83,6 +93,7 @@ def gelu(x: F64, p: Parameters) -> F64:
 
 
 def d_gelu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = Phi(x) + x phi(x), or the derivative of the tanh form."""
     if p.approximate:
         t = np.tanh(_gelu_inner(x))
         d_inner = math.sqrt(2.0 / math.pi) * (1.0 + 3.0 * 0.044715 * x**2)
@@ -101,32 +112,39 @@ def _gelu_inner(x: F64) -> F64:
 
 
 def sigmoid(x: F64, p: Parameters) -> F64:
+    """y = 1 / (1 + e^-x)."""
     result: F64 = np.exp(-np.logaddexp(0.0, -x))  # 1 / (1 + e^-x) without overflow
     return result
 
 
 def d_sigmoid(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = y (1 - y)."""
     return y * (1.0 - y)
 
 
 def silu(x: F64, p: Parameters) -> F64:
+    """y = x sigmoid(x) (also called swish)."""
     return x * sigmoid(x, p)
 
 
 def d_silu(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = s (1 + x (1 - s)), s = sigmoid(x)."""
     s = sigmoid(x, p)
     return s * (1.0 + x * (1.0 - s))
 
 
 def tanh(x: F64, p: Parameters) -> F64:
+    """y = tanh(x)."""
     return np.tanh(x)
 
 
 def d_tanh(x: F64, y: F64, p: Parameters) -> F64:
+    """dy/dx = 1 - y^2."""
     return 1.0 - y**2
 
 
 def softmax(x: F64, p: Parameters) -> F64:
+    """y = e^x / sum e^x over the last axis, shifted by the maximum."""
     e = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
     result: F64 = e / e.sum(axis=-1, keepdims=True)
     return result

@@ -46,11 +46,13 @@ def dense_backward(dz: F64, x: F64, kernel: F64) -> tuple[F64, F64, F64]:
 
 
 def activate(layer: Layer, z: F64) -> F64:
+    """y = activation(z)."""
     name, p = activation_of(layer)
     return forward64(name, z, p)
 
 
 def activate_backward(layer: Layer, z: F64, y: F64, dy: F64) -> F64:
+    """dz from dy."""
     name, p = activation_of(layer)
     return backward64(name, z, y, dy, p)
 
@@ -62,9 +64,11 @@ class Noise:
         self.mask, self.factor, self.shift, self.fill = mask, factor, shift, fill
 
     def forward(self, x: F64) -> F64:
+        """The layer's output."""
         return np.where(self.mask, x * self.factor + self.shift, self.fill)
 
     def backward(self, dy: F64) -> F64:
+        """dx = where(mask, dy * factor, 0)."""
         return np.where(self.mask, dy * self.factor, 0.0)
 
 

@@ -34,6 +34,7 @@ EPSILON = 1e-7
 
 
 def log_softmax(z: F64) -> F64:
+    """Logarithm of softmax over the last axis, without overflow."""
     shifted = z - z.max(axis=-1, keepdims=True)
     result: F64 = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
@@ -52,6 +53,7 @@ def categorical_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
 
 
 def d_categorical_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
+    """softmax(y) sum t - t of logits, -t / p of probabilities."""
     if spec.get("from_logits", False):
         result: F64 = np.exp(log_softmax(y)) * t.sum(axis=-1, keepdims=True) - t
         return result
@@ -72,6 +74,7 @@ def binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
 
 
 def d_binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
+    """(sigmoid(y) - t) of logits, (p - t) / (p (1 - p)) of probabilities; over units."""
     units = y.shape[-1]
     if spec.get("from_logits", False):
         each = np.exp(-np.logaddexp(0.0, -y)) - t
@@ -83,21 +86,25 @@ def d_binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
 
 
 def mean_squared_error(t: F64, y: F64, spec: Spec) -> F64:
+    """Mean over units of (y - t)^2."""
     result: F64 = ((y - t) ** 2).mean(axis=-1)
     return result
 
 
 def d_mean_squared_error(t: F64, y: F64, spec: Spec) -> F64:
+    """2 (y - t) over units."""
     gradient: F64 = 2.0 * (y - t) / y.shape[-1]
     return gradient
 
 
 def mean_absolute_error(t: F64, y: F64, spec: Spec) -> F64:
+    """Mean over units of |y - t|."""
     result: F64 = np.abs(y - t).mean(axis=-1)
     return result
 
 
 def d_mean_absolute_error(t: F64, y: F64, spec: Spec) -> F64:
+    """sign(y - t) over units; 0 where they are equal."""
     result: F64 = np.sign(y - t) / y.shape[-1]
     return result
 
@@ -111,6 +118,7 @@ def huber(t: F64, y: F64, spec: Spec) -> F64:
 
 
 def d_huber(t: F64, y: F64, spec: Spec) -> F64:
+    """y - t, clipped to [-delta, delta], over units."""
     delta = spec.get("delta", 1.0)
     gradient: F64 = np.clip(y - t, -delta, delta) / y.shape[-1]
     return gradient
@@ -141,15 +149,15 @@ def targets64(spec: Spec, y_true: npt.ArrayLike, y_pred: Array) -> F64:
                 f"y_true must hold labels in [0, {units - 1}]. "
                 f"Received: {labels[bad[0]]} in row {bad[0]}"
             )
-        t = np.eye(units)[labels.astype(np.int64)]
+        t: F64 = np.eye(units)[labels.astype(np.int64)]
     else:
         t = np.asarray(y_true, np.float64)
         if t.shape != (n, units):
             raise ValueError(f"y_true must have shape {(n, units)}. Received: shape {t.shape}")
     if spec["name"].endswith("categorical_crossentropy"):
-        return t * (1.0 - smoothing) + smoothing / units
-    if spec["name"] == "binary_crossentropy":
-        return t * (1.0 - smoothing) + 0.5 * smoothing
+        t = t * (1.0 - smoothing) + smoothing / units
+    elif spec["name"] == "binary_crossentropy":
+        t = t * (1.0 - smoothing) + 0.5 * smoothing
     return t
 
 

@@ -33,11 +33,16 @@ class KeyLike(Protocol):
     """Anything with the three numbers of a key: this module's :class:`Key` or the native one."""
 
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Low lane of the generator's key."""
+
     @property
-    def stream(self) -> int: ...
+    def stream(self) -> int:
+        """High lane of the generator's key."""
+
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """High lane of the counter."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def random_words(n: int, key: KeyLike, offset: int = 0) -> npt.NDArray[np.uint32
 def _words64(n: int, key: KeyLike, offset: int) -> npt.NDArray[np.uint64]:
     """64-bit words of the stream: two 32-bit words each, the lower half first."""
     words = block_range(key, offset, n, 2).astype(np.uint64)
-    wide = words[:, 0::2] | (words[:, 1::2] << np.uint64(32))
+    wide: npt.NDArray[np.uint64] = words[:, 0::2] | (words[:, 1::2] << np.uint64(32))
     start = offset % 2
     return wide.reshape(-1)[start : start + n]
 
@@ -149,7 +154,8 @@ def random_uniform(n: int, key: KeyLike, offset: int = 0) -> npt.NDArray[np.floa
     """
     n, offset = _check_range(n, offset)
     upper = (_words64(n, key, offset) >> np.uint64(11)).astype(np.float64)
-    return upper * 2.0**-53
+    uniform: npt.NDArray[np.float64] = upper * 2.0**-53
+    return uniform
 
 
 def random_normal(n: int, key: KeyLike, offset: int = 0) -> npt.NDArray[np.float64]:
