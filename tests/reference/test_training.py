@@ -238,7 +238,7 @@ def weights(dtype: type = np.float64) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_network_gradients(fused: bool) -> None:
-    """Every kind of layer, through all parameters; with the softmax fused into the loss and apart."""
+    """Every kind of layer, through all parameters; softmax fused into the loss, and apart."""
     layers = LAYERS if fused else [*LAYERS, {"kind": "activation", "activation": "linear"}]
     network = Network(layers, 4, "float64")
     params = weights()
