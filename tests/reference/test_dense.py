@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -54,6 +55,27 @@ def test_fused_multiply_add_rounds_once(dtype: type) -> None:
     for i in range(len(a)):
         exact = Fraction(float(a[i])) * Fraction(float(b[i])) + Fraction(float(c[i]))
         assert float(got[i]) == round_once(exact, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fused_multiply_add_beside_halfway_cases(dtype: type) -> None:
+    """Products a little off 1 added to numbers whose last place is worth 2: the second rounding.
+
+    A sum rounded to nearest before it is rounded to `dtype` can sit on the tie and go wrong.
+    """
+    bits = 24 if dtype is np.float32 else 53
+    draw = random.Random(1)
+    wrong = 0
+    for _ in range(2000):
+        a = draw.randrange(2 ** (bits - 1), 2**bits)
+        b = round(Fraction(2 ** (2 * bits - 1), a))
+        c = draw.randrange(2 ** (bits - 1), 2**bits - 2) * 2 * draw.choice([-1, 1])
+        factors = [dtype(a * 2.0 ** (1 - bits)), dtype(b * 2.0**-bits), dtype(c)]
+        exact = Fraction(float(factors[0])) * Fraction(float(factors[1])) + c
+        got = fused_multiply_add(*(np.array([value]) for value in factors))
+        assert float(got[0]) == round_once(exact, dtype)
+        wrong += float(dtype(float(factors[0]) * float(factors[1]) + c)) != float(got[0])
+    assert wrong > 5  # the cases are hard: plain arithmetic misses some
 
 
 def test_product_is_a_chain_in_ascending_k() -> None:

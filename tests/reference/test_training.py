@@ -97,6 +97,12 @@ def test_loss_gradients(spec: dict) -> None:
             [[0.5, 0.25]],
             -(math.log(0.5) + math.log(0.75)) / 2,
         ),
+        (
+            {"name": "binary_crossentropy", "label_smoothing": 0.2},
+            [[1.0]],
+            [[0.25]],
+            -0.9 * math.log(0.25) - 0.1 * math.log(0.75),
+        ),
         ({"name": "binary_crossentropy", "from_logits": True}, [[0.0]], [[1000.0]], 1000.0),
         ({"name": "mean_squared_error"}, [[1.0, 2.0]], [[2.0, 0.0]], 2.5),
         ({"name": "mean_absolute_error"}, [[1.0, 2.0]], [[2.0, 0.0]], 1.5),
@@ -238,7 +244,7 @@ def weights(dtype: type = np.float64) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_network_gradients(fused: bool) -> None:
-    """Every kind of layer, through all parameters; softmax fused into the loss, and apart."""
+    """Every kind of layer and parameter; the softmax fused into the loss and apart."""
     layers = LAYERS if fused else [*LAYERS, {"kind": "activation", "activation": "linear"}]
     network = Network(layers, 4, "float64")
     params = weights()
@@ -279,9 +285,9 @@ def test_masks_are_those_of_the_functions() -> None:
     np.testing.assert_allclose(alpha, alpha_dropout(x, 0.5, key), rtol=1e-15)
     gaussian = run({"kind": "gaussian_dropout", "rate": 0.5})
     np.testing.assert_array_equal(gaussian, gaussian_dropout(x, 0.5, key))
-    classic = {**dropped, "scale_at": "inference"}
-    np.testing.assert_array_equal(run(classic), np.where(dropout_mask((5, 4), 0.5, key), x, 0))
-    np.testing.assert_array_equal(run(classic, training=False), x * 0.5)
+    classic = {**dropped, "rate": 0.25, "scale_at": "inference"}
+    np.testing.assert_array_equal(run(classic), np.where(dropout_mask((5, 4), 0.25, key), x, 0))
+    np.testing.assert_array_equal(run(classic, training=False), x * 0.75)
     np.testing.assert_array_equal(run(dropped, training=False), x)
     assert not run({**dropped, "rate": 1.0}).any()
 

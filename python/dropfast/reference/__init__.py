@@ -16,6 +16,7 @@ everything else within a bound that is stated where it is tested. It needs NumPy
 :mod:`.regularizers`              L1 and L2 penalties
 :mod:`.constraints`               max norm
 :mod:`.layers`, :mod:`.training`  layers of a network, training steps, whole runs
+:mod:`.checks`                    rows with NaN or infinity
 ================================  ==================================================
 
 Not here: speed, files, progress, callbacks.
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 from .activations import activation, activation_backward
 from .alpha_dropout import alpha_dropout, alpha_dropout_backward
+from .checks import first_nonfinite_row
 from .constraints import max_norm
 from .dense import dense, dense_backward
 from .dropout import dropout, dropout_backward, dropout_mask
@@ -56,6 +58,7 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "first_nonfinite_row",
     "fit",
     "gaussian_dropout",
     "gaussian_dropout_backward",
