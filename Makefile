@@ -23,8 +23,14 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: develop ## train the Fashion-MNIST network with and without dropout; picture in demo/
+demo: develop data ## train the Fashion-MNIST network with and without dropout; picture in demo/
 	$(BIN)/python examples/fashion_mnist.py $(ARGS)
+
+# Without the package, the download of dropfast.datasets remains.
+.PHONY: data
+data:
+	@[ -d /usr/share/datasets/fashion-mnist ] || [ -n "$${DROPFAST_DATA:-}" ] || \
+	  { $(APT) update && $(APT) install -y dataset-fashion-mnist; } || true
 
 .PHONY: test
 test: develop ## all tests: Rust, then Python
@@ -41,7 +47,7 @@ $(VENV)/.built-$(PROFILE): $(VENV)/.tools $(RUST_SOURCES)
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
 	@command -v cargo >/dev/null || { echo 'Rust is missing: see https://rustup.rs' >&2; exit 1; }
-	@command -v cc >/dev/null || $(APT) install -y gcc libc6-dev || \
+	@command -v cc >/dev/null || { $(APT) update && $(APT) install -y gcc libc6-dev; } || \
 	  { echo 'A C linker is missing: apt-get install gcc libc6-dev' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev
@@ -53,7 +59,7 @@ $(BIN)/python:
 	  { echo 'Python >= 3.10 is needed: make PYTHON=python3.x ...' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); \
-	  $(APT) install -y python3-venv && $(PYTHON) -m venv $(VENV); } || { \
+	  $(APT) update && $(APT) install -y python3-venv && $(PYTHON) -m venv $(VENV); } || { \
 	  rm -rf $(VENV); \
 	  echo 'The venv module is missing: apt-get install python3-venv' >&2; exit 1; }
 
@@ -88,7 +94,7 @@ docs: develop ## draw the pictures of docs/ again
 
 .PHONY: statistics
 statistics: develop ## feed the random stream to the dieharder battery
-	@command -v dieharder >/dev/null || $(APT) install -y dieharder
+	@command -v dieharder >/dev/null || { $(APT) update && $(APT) install -y dieharder; }
 	$(BIN)/python tests/statistics/battery.py $(ARGS)
 
 .PHONY: clean

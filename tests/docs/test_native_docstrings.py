@@ -21,7 +21,7 @@ def native_objects():
                 yield pytest.param(label, text, id=label)
 
 
-@pytest.mark.parametrize(("name", "text"), native_objects())
+@pytest.mark.parametrize(("name", "text"), list(native_objects()))
 def test_example_runs(name, text, capsys):
     test = doctest.DocTestParser().get_doctest(text, {}, name, "_core", 0)
     result = doctest.DocTestRunner(optionflags=FLAGS).run(test)

@@ -1,0 +1,36 @@
+"""How a benchmark is timed: the same way for every contender, after its result was checked."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# Seconds: a round is long enough for the clock, a cell short enough that a table takes minutes.
+ROUND = 1e-3
+CELL = 0.3
+
+
+@pytest.fixture
+def measure(benchmark):
+    """Time a function and note what it did: `measure(function, case, contender, work)`.
+
+    `work` is what a call does, in the unit of its table: elements, floating-point operations, rows.
+    """
+
+    def run(function, case, contender, work):
+        function()  # compiles, fills caches
+        start = time.perf_counter()
+        function()
+        once = max(time.perf_counter() - start, 1e-7)
+        iterations = math.ceil(ROUND / once)
+        rounds = min(max(round(CELL / (once * iterations)), 2), 100)
+        benchmark.extra_info.update(case=case, contender=contender, work=work)
+        benchmark.pedantic(function, rounds=rounds, iterations=iterations)
+
+    return run
