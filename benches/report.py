@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,73 +63,81 @@ def peaks(results: dict) -> dict[str, float]:
     return {info["contender"]: info["gflops"] for info in infos if "gflops" in info}
 
 
-def dropout_value(cell: Cell) -> str:
-    return f"{cell.seconds / cell.work * 1e9:.3f}"
+@dataclass(frozen=True)
+class Table:
+    """Which cells make a table, and what its rows and values are called."""
+
+    title: str
+    heading: str
+    benches: tuple[str, ...]
+    label: Callable[[tuple], str]
+    value: Callable[[Cell], str]
+    holds: Callable[[Cell], bool] = lambda cell: True
 
 
-def product_value(cell: Cell) -> str:
-    return f"{cell.work / cell.seconds / 1e9:.0f}"
+def dropout_table(rate: float) -> Table:
+    """The copy, which has no rate, stands in every one of these."""
+    return Table(
+        f"Dropout forward, float32, rate {rate}: ns per element",
+        "elements",
+        ("bench_dropout",),
+        lambda case: f"2^{case[1]}",
+        lambda cell: f"{cell.seconds / cell.work * 1e9:.3f}",
+        lambda cell: cell.case[0] == rate or cell.contender == "np.copyto",
+    )
 
 
-def epoch_value(cell: Cell) -> str:
-    return f"{cell.seconds / cell.work * 60_000:.3f}"
+TABLES = (
+    dropout_table(0.1),
+    dropout_table(0.5),
+    Table(
+        "Matrix products, float32: GFLOP/s",
+        "m x k x n",
+        ("bench_product",),
+        lambda case: " x ".join(map(str, case[:3])) + f", {case[3]}",
+        lambda cell: f"{cell.work / cell.seconds / 1e9:.0f}",
+    ),
+    Table(
+        "Training: seconds for an epoch of 60,000 rows",
+        "network",
+        ("bench_epoch",),
+        lambda case: case[0],
+        lambda cell: f"{cell.seconds / cell.work * 60_000:.3f}",
+    ),
+    Table(
+        "Prediction: µs a call",
+        "call",
+        ("bench_predict", "bench_monte_carlo"),
+        lambda case: case[0],
+        lambda cell: f"{cell.seconds * 1e6:,.1f}",
+    ),
+)
 
 
-def time_value(cell: Cell) -> str:
-    return f"{cell.seconds * 1e6:,.1f}"
-
-
-def table(chosen: list[Cell], heading: str, label, value) -> str:
-    """A Markdown table: a row for each case, a column for each contender."""
+def markdown(spec: Table, chosen: list[Cell]) -> str:
+    """A row for each case, a column for each contender."""
     contenders = list(dict.fromkeys(cell.contender for cell in chosen))
     rows: dict[str, dict[str, str]] = {}
     for cell in chosen:
-        rows.setdefault(label(cell.case), {})[cell.contender] = value(cell)
-    lines = [f"| {heading} | {' | '.join(contenders)} |", "|---|" + "---:|" * len(contenders)]
+        rows.setdefault(spec.label(cell.case), {})[cell.contender] = spec.value(cell)
+    lines = [f"| {spec.heading} | {' | '.join(contenders)} |", "|---|" + "---:|" * len(contenders)]
     lines += [
         f"| {name} | {' | '.join(row.get(contender, '–') for contender in contenders)} |"
         for name, row in rows.items()
     ]
-    return "\n".join(lines)
+    return "\n".join([f"### {spec.title}", "", *lines])
 
 
 def tables(results: dict) -> str:
-    """All tables for which there are cells."""
-    timed = cells(results)
-    copies = [cell for cell in timed if cell.contender == "np.copyto"]
-    parts = []
-
-    def add(title, chosen, heading, label, value):
+    """All tables for which there are cells, and the peaks."""
+    timed, parts = cells(results), []
+    for spec in TABLES:
+        chosen = [cell for cell in timed if cell.bench in spec.benches and spec.holds(cell)]
         if chosen:
-            parts.append(f"### {title}\n\n{table(chosen, heading, label, value)}")
-
-    for rate in sorted({cell.case[0] for cell in timed if cell.bench == "bench_dropout"}):
-        chosen = [cell for cell in timed if cell.bench == "bench_dropout" and cell.case[0] == rate]
-        chosen = [cell for cell in copies if cell not in chosen] + chosen
-        title = f"Dropout forward, float32, rate {rate}: ns per element"
-        add(title, chosen, "elements", lambda case: f"2^{case[1]}", dropout_value)
-    chosen = [cell for cell in timed if cell.bench == "bench_product"]
-    title = "Matrix products, float32: GFLOP/s"
-    add(
-        title,
-        chosen,
-        "m x k x n",
-        lambda case: f"{case[0]} x {case[1]} x {case[2]}, {case[3]}",
-        product_value,
-    )
+            parts.append(markdown(spec, chosen))
     if peaks(results):
         loops = ", ".join(f"{name}: {value:.0f}" for name, value in peaks(results).items())
         parts.append(f"Peak without memory, GFLOP/s. {loops}.")
-    chosen = [cell for cell in timed if cell.bench == "bench_epoch"]
-    add(
-        "Training: seconds for an epoch of 60,000 rows",
-        chosen,
-        "network",
-        lambda case: case[0],
-        epoch_value,
-    )
-    chosen = [cell for cell in timed if cell.bench in ("bench_predict", "bench_monte_carlo")]
-    add("Prediction: µs a call", chosen, "call", lambda case: case[0], time_value)
     return "\n\n".join(parts)
 
 
