@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod gemm;
+pub mod math;
 pub mod parallel;
 pub mod simd;
 
