@@ -1,1 +1,170 @@
-"""Dropout and dropout networks on CPUs, at the price of a copy."""
+"""Dropout and dropout networks on CPUs, at the price of a copy.
+
+>>> import numpy as np, dropfast as df
+>>> y = df.dropout(np.ones((2, 4)), 0.5, df.Key(seed=0))
+>>> model = df.Sequential([df.layers.Dropout(0.2), df.layers.Dense(10)], seed=0)
+
+Everything is imported when it is first used, so ``import dropfast`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropfast import (
+        activations,
+        calibration,
+        callbacks,
+        constraints,
+        datasets,
+        functional,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        plot,
+        random,
+        reference,
+        regularizers,
+        schedules,
+    )
+    from dropfast._core import (
+        Key,
+        __version__,
+        activation,
+        activation_backward,
+        aes_level,
+        alpha_dropout,
+        alpha_dropout_backward,
+        dense,
+        dense_backward,
+        dropout,
+        dropout_backward,
+        dropout_mask,
+        gaussian_dropout,
+        gaussian_dropout_backward,
+        get_num_threads,
+        matmul,
+        set_num_threads,
+        simd_level,
+    )
+    from dropfast.callbacks.history import History
+    from dropfast.config import show_config
+    from dropfast.models import Sequential, load_model
+    from dropfast.random import set_random_seed
+
+# Name -> the module that holds it.
+_NAMES = {
+    **dict.fromkeys(
+        (
+            "Key",
+            "__version__",
+            "activation",
+            "activation_backward",
+            "aes_level",
+            "alpha_dropout",
+            "alpha_dropout_backward",
+            "dense",
+            "dense_backward",
+            "dropout",
+            "dropout_backward",
+            "dropout_mask",
+            "gaussian_dropout",
+            "gaussian_dropout_backward",
+            "get_num_threads",
+            "matmul",
+            "set_num_threads",
+            "simd_level",
+        ),
+        "_core",
+    ),
+    "History": "callbacks",
+    "Sequential": "models",
+    "load_model": "models",
+    "set_random_seed": "random",
+    "show_config": "config",
+}
+_MODULES = (
+    "activations",
+    "calibration",
+    "callbacks",
+    "constraints",
+    "datasets",
+    "functional",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "plot",
+    "random",
+    "recipes",
+    "reference",
+    "regularizers",
+    "schedules",
+    "sklearn",
+    "torch",
+)
+
+__all__ = [
+    "History",
+    "Key",
+    "Sequential",
+    "__version__",
+    "activation",
+    "activation_backward",
+    "activations",
+    "aes_level",
+    "alpha_dropout",
+    "alpha_dropout_backward",
+    "calibration",
+    "callbacks",
+    "constraints",
+    "datasets",
+    "dense",
+    "dense_backward",
+    "dropout",
+    "dropout_backward",
+    "dropout_mask",
+    "functional",
+    "gaussian_dropout",
+    "gaussian_dropout_backward",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
+    "matmul",
+    "metrics",
+    "models",
+    "optimizers",
+    "plot",
+    "random",
+    "reference",
+    "regularizers",
+    "schedules",
+    "set_num_threads",
+    "set_random_seed",
+    "show_config",
+    "simd_level",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(import_module(f"dropfast.{_NAMES[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"dropfast.{name}")
+    else:
+        raise AttributeError(f"module 'dropfast' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,255 @@
+"""The native module: kernels on NumPy arrays, keys of the random stream, and the training engine.
+
+Float arrays may be float16, bfloat16 (`ml_dtypes`), float32 or float64 where nothing else is said.
+Every function checks all arguments before it writes, and releases the interpreter's lock.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+_Array = NDArray[Any]
+_NoiseShape = Sequence[int | None] | None
+
+@final
+class Key:
+    """A place in the random stream: seed, stream and step, each in [0, 2**64). Immutable."""
+
+    def __new__(cls, seed: int = 0, stream: int = 0, step: int = 0) -> Key: ...
+    @property
+    def seed(self) -> int:
+        """The one number all randomness of a model comes from."""
+    @property
+    def stream(self) -> int:
+        """Which independent stream of the seed; from 2**48 up they are reserved."""
+    @property
+    def step(self) -> int:
+        """Which draw of the stream."""
+    def at(self, step: int) -> Key:
+        """The same seed and stream at another step."""
+    def fold_in(self, stream: int) -> Key:
+        """The same seed and step in another stream."""
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+def dropout(
+    x: _Array,
+    rate: float,
+    key: Key,
+    training: bool = True,
+    noise_shape: _NoiseShape = None,
+    rows_per_mask: int = 1,
+    offset: int = 0,
+    out: _Array | None = None,
+) -> _Array:
+    """Inverted dropout: zeros with probability `rate`, the others times 1 / (1 - rate)."""
+
+def dropout_backward(
+    dy: _Array,
+    rate: float,
+    key: Key,
+    noise_shape: _NoiseShape = None,
+    rows_per_mask: int = 1,
+    offset: int = 0,
+    out: _Array | None = None,
+) -> _Array:
+    """Gradient of `dropout`: the same mask, drawn again."""
+
+def dropout_mask(
+    shape: int | Sequence[int],
+    rate: float,
+    key: Key,
+    noise_shape: _NoiseShape = None,
+    rows_per_mask: int = 1,
+    offset: int = 0,
+    packed: bool = False,
+) -> _Array:
+    """The mask of `dropout`: bool, True where kept; or bits in uint8, the first the lowest."""
+
+def alpha_dropout(
+    x: _Array,
+    rate: float,
+    key: Key,
+    training: bool = True,
+    noise_shape: _NoiseShape = None,
+    offset: int = 0,
+    out: _Array | None = None,
+) -> _Array:
+    """Dropout that keeps mean 0 and variance 1 of SELU networks."""
+
+def alpha_dropout_backward(
+    dy: _Array,
+    rate: float,
+    key: Key,
+    noise_shape: _NoiseShape = None,
+    offset: int = 0,
+    out: _Array | None = None,
+) -> _Array:
+    """Gradient of `alpha_dropout`."""
+
+def gaussian_dropout(
+    x: _Array,
+    rate: float,
+    key: Key,
+    training: bool = True,
+    offset: int = 0,
+    out: _Array | None = None,
+) -> _Array:
+    """Times Gaussian noise of mean 1 and variance rate / (1 - rate)."""
+
+def gaussian_dropout_backward(
+    dy: _Array, rate: float, key: Key, offset: int = 0, out: _Array | None = None
+) -> _Array:
+    """Gradient of `gaussian_dropout`."""
+
+def random_words(n: int, key: Key, offset: int = 0) -> NDArray[np.uint32]:
+    """Raw 32-bit words of the stream."""
+
+def random_uniform(n: int, key: Key, offset: int = 0) -> NDArray[np.float64]:
+    """Uniform variates in [0, 1) with 53 random bits."""
+
+def random_normal(n: int, key: Key, offset: int = 0) -> NDArray[np.float64]:
+    """Standard normal variates, computed in float32."""
+
+def permutation(n: int, key: Key) -> NDArray[np.int64]:
+    """A random order of 0 .. n-1."""
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads large calls of this process use."""
+
+def get_num_threads() -> int:
+    """How many threads large calls of this process use."""
+
+def simd_level() -> str:
+    """Instruction set of the arithmetic: "scalar", "avx2" or "avx512"."""
+
+def aes_level() -> str:
+    """Instruction set of the generator, for example "vaes512" or "soft"."""
+
+def activation(
+    name: str,
+    x: _Array,
+    negative_slope: float | None = None,
+    alpha: float | None = None,
+    approximate: bool = False,
+    out: _Array | None = None,
+) -> _Array:
+    """Apply an activation by name; softmax over the last axis."""
+
+def activation_backward(
+    name: str,
+    x: _Array,
+    y: _Array,
+    dy: _Array,
+    negative_slope: float | None = None,
+    alpha: float | None = None,
+    approximate: bool = False,
+    out: _Array | None = None,
+) -> _Array:
+    """Gradient of `activation`: x is the pre-activation, y = activation(x)."""
+
+def loss(spec: Mapping[str, Any], y_true: _Array, y_pred: _Array) -> NDArray[np.float64]:
+    """Loss of each row, [n]."""
+
+def loss_gradient(
+    spec: Mapping[str, Any], y_true: _Array, y_pred: _Array, weights: _Array
+) -> _Array:
+    """Gradient of sum(weights * loss) with respect to y_pred, [n, units]; weights [n]."""
+
+def optimizer_update(
+    spec: Mapping[str, Any],
+    parameter: _Array,
+    gradient: _Array,
+    state: Sequence[_Array],
+    learning_rate: float,
+    step: int,
+) -> None:
+    """Decay and update one parameter in place, elementwise; steps count from 1."""
+
+def dense(
+    x: _Array,
+    kernel: _Array,
+    bias: _Array | None = None,
+    activation: str | None = None,
+    rate: float = 0.0,
+    key: Key | None = None,
+    rows_per_mask: int = 1,
+    out: _Array | None = None,
+) -> _Array:
+    """dropout(activation(x @ kernel + bias)), fused. float32 or float64."""
+
+def dense_backward(
+    dy: _Array,
+    x: _Array,
+    kernel: _Array,
+    y: _Array | None = None,
+    activation: str | None = None,
+    rate: float = 0.0,
+    key: Key | None = None,
+    rows_per_mask: int = 1,
+) -> tuple[_Array, _Array, _Array]:
+    """Gradients of `dense`: dx, dkernel, dbias."""
+
+def matmul(a: _Array, b: _Array, out: _Array | None = None) -> _Array:
+    """The product a @ b; an element is one chain of fused multiply-adds. float32 or float64."""
+
+def first_nonfinite_row(x: _Array) -> int | None:
+    """The first position on the first axis that holds a NaN or an infinity."""
+
+@final
+class Network:
+    """Plan and scratch memory of one stack of layers; holds no weights."""
+
+    def __new__(
+        cls, layers: Sequence[Mapping[str, Any]], input_size: int, dtype: str = "float32"
+    ) -> Network: ...
+    def forward(
+        self,
+        params: Sequence[_Array],
+        x: _Array,
+        out: _Array,
+        *,
+        keys: Sequence[Key] | None = None,
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> None:
+        """Write the outputs of one batch; with keys, one per stochastic layer, as in training."""
+    def predict_mc(
+        self,
+        params: Sequence[_Array],
+        x: _Array,
+        mean: NDArray[np.float64],
+        m2: NDArray[np.float64],
+        *,
+        keys: Sequence[Key],
+        samples: int,
+        first_sample: int = 0,
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> None:
+        """Add Monte Carlo samples to Welford's sums; sample s draws at key.at(s)."""
+    def train(
+        self,
+        params: Sequence[_Array],
+        state: Sequence[Sequence[_Array]],
+        x: _Array,
+        y: _Array,
+        *,
+        order: NDArray[np.int64],
+        start: int,
+        batches: int,
+        batch_size: int,
+        loss: Mapping[str, Any],
+        optimizer: Mapping[str, Any],
+        learning_rates: NDArray[np.float64],
+        keys: Sequence[Key],
+        rates: NDArray[np.float64] | None = None,
+        first_step: int,
+        sample_weight: _Array | None = None,
+        predictions: _Array | None = None,
+        milliseconds: float = 100,
+    ) -> tuple[int, float, int]:
+        """Run batches for about `milliseconds`: (batches done, sum of losses, correct rows)."""

@@ -1,0 +1,69 @@
+"""Layer 6: checks and conversions of arrays that come from users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from dropfast import _core
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+
+# Enough rows at a time to keep the processor busy, few enough to stay small beside the data.
+BLOCK_BYTES = 1 << 24
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """The dtype that a model computes in: float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64) or dtype is None:
+        raise ValueError(f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}")
+    return np.dtype(found)
+
+
+def as_numeric(name: str, x: ArrayLike) -> Array:
+    """`x` as an array of numbers or booleans; memory maps stay what they are."""
+    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        raise TypeError(f"{name} must hold numbers. Received: dtype={array.dtype}")
+    return array
+
+
+def block_rows(x: Array, dtype: np.dtype[Any], least: int = 1) -> int:
+    """How many rows make up a block."""
+    size = max(int(np.prod(x.shape[1:])), 1) * dtype.itemsize
+    return max(BLOCK_BYTES // size, least)
+
+
+def check_finite(name: str, x: Array) -> None:
+    """Refuse NaN and infinity, naming the first row that has one."""
+    if x.dtype.kind in "iub":
+        return
+    row: int | None = None
+    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous:
+        row = _core.first_nonfinite_row(x)
+    else:
+        row = _first_nonfinite(x)
+    if row is not None:
+        raise ValueError(f"{name} must be finite. Received: NaN or infinity in row {row}")
+
+
+def _first_nonfinite(x: Array) -> int | None:
+    step = block_rows(x, np.dtype(np.float32))
+    for start in range(0, len(x), step):
+        block = np.ascontiguousarray(x[start : start + step], np.float64)
+        row = _core.first_nonfinite_row(block)
+        if row is not None:
+            return start + row
+    return None
+
+
+def shape_text(shape: tuple[Any, ...]) -> str:
+    """Write a shape as messages show it, such as (None, 784)."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

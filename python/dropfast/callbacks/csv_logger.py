@@ -1,0 +1,72 @@
+"""Layer 6: CSVLogger."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import Any, TextIO
+
+from dropfast.callbacks.base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Writes each epoch's logs as a line of a CSV file.
+
+    Parameters
+    ----------
+    filename
+        File to write.
+    separator
+        Between values.
+    append
+        Whether lines are added to a file that exists; else it is replaced.
+
+    Examples
+    --------
+    >>> import os, tempfile, numpy as np, dropfast as df
+    >>> path = os.path.join(tempfile.mkdtemp(), "log.csv")
+    >>> model = df.Sequential([df.layers.Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> log = df.callbacks.CSVLogger(path)
+    >>> _ = model.fit(np.ones((4, 1)), np.ones((4, 1)), epochs=2, verbose=0, callbacks=[log])
+    >>> with open(path) as file:
+    ...     file.readline().strip()
+    'epoch,loss'
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        super().__init__()
+        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        self._file: TextIO | None = None
+        self._names: list[str] = []
+        self._writer: Any = None
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Open the file."""
+        self._names = []
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                self._names = next(csv.reader(file, delimiter=self.separator), [])[1:]
+        mode = "a" if self.append else "w"
+        opened: Any = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+        self._file = opened
+        self._writer = csv.writer(opened, delimiter=self.separator, lineterminator="\n")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Write a line; the first one is preceded by the names."""
+        values = dict(logs or {})
+        if self._file is None:
+            return
+        if not self._names:
+            self._names = list(values)
+            self._writer.writerow(["epoch", *self._names])
+        self._writer.writerow([epoch, *(values.get(name, "NA") for name in self._names)])
+        self._file.flush()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,232 @@
+"""Layer 6: objects described by their constructor's arguments: configs, names, `repr`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+_T = TypeVar("_T", bound="Configurable")
+
+# Classes of this package by kind and name; a file can name these and nothing else.
+_registry: dict[str, type[Configurable]] = {}
+
+
+class Configurable:
+    """Base of everything a model is made of.
+
+    A subclass stores each constructor argument under the argument's own name. From that follow
+    `get_config`, `from_config` and `repr`.
+    """
+
+    kind: ClassVar[str] = "object"
+    # Arguments of a base's constructor that a subclass decides itself.
+    fixed: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("dropfast.") and not cls.__name__.startswith("_"):
+            _registry[f"{cls.kind}.{cls.__name__}"] = cls
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values that JSON can hold."""
+        return {name: serialize(getattr(self, name)) for name in parameters(type(self))}
+
+    @classmethod
+    def from_config(
+        cls: type[_T],
+        config: Mapping[str, Any],
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> _T:
+        """Make an object from what `get_config` returned.
+
+        Parameters
+        ----------
+        config
+            Argument names and values.
+        custom_objects
+            Classes and functions of your own that the config names.
+
+        Raises
+        ------
+        ValueError
+            If the config has a key that the constructor doesn't know, or lacks one.
+        """
+        known = parameters(cls)
+        unknown = sorted(set(config) - set(known))
+        if unknown:
+            raise ValueError(
+                f"config of {cls.__name__} must have no keys but {', '.join(known)}. "
+                f"Received: {', '.join(map(repr, unknown))}"
+            )
+        arguments = {name: deserialize(value, custom_objects) for name, value in config.items()}
+        missing = [
+            name
+            for name, parameter in known.items()
+            if parameter.default is inspect.Parameter.empty and name not in arguments
+        ]
+        if missing:
+            raise ValueError(
+                f"config of {cls.__name__} must have a key {missing[0]!r}. "
+                f"Received keys: {', '.join(arguments) or 'none'}"
+            )
+        return cls(**arguments)
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for name, parameter in parameters(type(self)).items():
+            value, default = getattr(self, name), parameter.default
+            if default is inspect.Parameter.empty:
+                shown.append(f"{value!r}" if not shown else f"{name}={value!r}")
+            elif not _same(value, default):
+                shown.append(f"{name}={_short(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def parameters(cls: type[Configurable]) -> dict[str, inspect.Parameter]:
+    """The constructor's parameters by name, with those it hands on through ``**kwargs``."""
+    return {found.name: found for found in _walk(cls) if found.name not in cls.fixed}
+
+
+def _walk(cls: type) -> Iterator[inspect.Parameter]:
+    for base in cls.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        hands_on = False
+        for parameter in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]:
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                hands_on = True
+            elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+                yield parameter
+        if not hands_on:
+            return
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    if isinstance(value, Configurable):
+        if isinstance(default, str):
+            return _short(value) == repr(default)
+        return False
+    return bool(np.array_equal(value, default)) if value is not None else False
+
+
+def _short(value: Any) -> str:
+    """A configurable without arguments that differ from its defaults is shown by its name."""
+    if isinstance(value, Configurable):
+        text = repr(value)
+        return repr(snake_case(text[:-2])) if text.endswith("()") else text
+    return repr(value)
+
+
+def snake_case(name: str) -> str:
+    """Turn "GlorotUniform" into "glorot_uniform" and "ELU" into "elu"."""
+    name = re.sub(r"([a-z0-9])([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name).lower()
+
+
+def serialize(value: Any) -> Any:
+    """A value of a config as JSON can hold it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Configurable):
+        cls = type(value)
+        own = _registry.get(f"{cls.kind}.{cls.__name__}") is cls
+        name = f"{cls.kind}.{cls.__name__}" if own else f"custom.{cls.__name__}"
+        return {"class": name, "config": value.get_config()}
+    if isinstance(value, Mapping):
+        return {str(key): serialize(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [serialize(item) for item in value]
+    if callable(value) and hasattr(value, "__name__"):
+        return {"class": f"custom.{value.__name__}", "config": None}
+    raise TypeError(
+        f"a config must hold numbers, strings, lists and configurable objects. Received: {value!r}"
+    )
+
+
+def deserialize(value: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The inverse of `serialize`.
+
+    Raises
+    ------
+    ValueError
+        If a class is unknown or a config does not fit its class.
+    """
+    if isinstance(value, list):
+        return [deserialize(item, custom_objects) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if set(value) != {"class", "config"}:
+        return {key: deserialize(item, custom_objects) for key, item in value.items()}
+    name, config = value["class"], value["config"]
+    if isinstance(name, str) and name.startswith("custom."):
+        return _custom(name.removeprefix("custom."), config, custom_objects or {})
+    if not isinstance(name, str) or name not in _registry or not isinstance(config, Mapping):
+        raise ValueError(f"config must name a known class. Received: {name!r}")
+    return _registry[name].from_config(config, custom_objects)
+
+
+def _custom(name: str, config: Any, custom_objects: Mapping[str, Any]) -> Any:
+    if name not in custom_objects:
+        raise ValueError(
+            f"custom_objects must hold {name!r}, which the config uses. "
+            f"Received: {', '.join(custom_objects) or 'none'}"
+        )
+    thing = custom_objects[name]
+    if config is None:
+        return thing
+    if not (isinstance(thing, type) and issubclass(thing, Configurable)):
+        raise ValueError(
+            f"custom_objects[{name!r}] must be a class with from_config. Received: {thing!r}"
+        )
+    return thing.from_config(config, custom_objects)
+
+
+def _normal(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def resolve(kind: str, identifier: Any, aliases: Mapping[str, str] | None = None) -> Any:
+    """The object that a user names: by string, class, config or the object itself.
+
+    Parameters
+    ----------
+    kind
+        "optimizer", "loss" and so on: the `kind` of the classes looked at.
+    identifier
+        What the user gave.
+    aliases
+        Further names, each with the class name it stands for.
+
+    Raises
+    ------
+    ValueError
+        If nothing has that name or it is something else.
+    """
+    if isinstance(identifier, Mapping):
+        identifier = deserialize(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Configurable):
+        identifier = identifier()
+    if isinstance(identifier, Configurable) and identifier.kind == kind:
+        return identifier
+    names = {
+        _normal(cls.__name__): cls
+        for name, cls in _registry.items()
+        if name.startswith(f"{kind}.") and _normal(cls.__name__) != kind
+    }
+    if isinstance(identifier, str):
+        name = _normal((aliases or {}).get(identifier.lower(), identifier))
+        if name in names:
+            return names[name]()
+    known = sorted(snake_case(cls.__name__) for cls in names.values())
+    raise ValueError(
+        f"{kind} must be a {kind} object or one of {', '.join(known)}. "
+        f"Received: {kind}={identifier!r}"
+    )

@@ -1,0 +1,95 @@
+"""Layer 6: what weights are forced back to after every step; names and defaults are Keras 3's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dropfast.arrays import Array
+from dropfast.configurable import Configurable, resolve
+
+# Keras' backend epsilon.
+_EPSILON = 1e-7
+
+
+class Constraint(Configurable):
+    """Base: a callable that maps weights to allowed weights."""
+
+    kind = "constraint"
+
+    def __call__(self, w: Array) -> Array:
+        """The allowed weights nearest to `w`, as a new array of its dtype."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
+
+
+class MaxNorm(Constraint):
+    """The norm of the weights into each unit is at most `max_value` (Srivastava et al. 2014, 5.1).
+
+    Parameters
+    ----------
+    max_value
+        Positive.
+    axis
+        Axis that a norm runs along: 0 for the kernel (inputs, units) of a Dense layer.
+
+    Raises
+    ------
+    ValueError
+        If `max_value` is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.constraints.MaxNorm(1.0)(np.array([[3.0], [4.0]])).round(6).tolist()
+    [[0.6], [0.8]]
+    """
+
+    def __init__(self, max_value: float = 2.0, axis: int = 0) -> None:
+        if not max_value > 0:
+            raise ValueError(f"max_value must be positive. Received: max_value={max_value!r}")
+        self.max_value, self.axis = max_value, axis
+
+    def __call__(self, w: Array) -> Array:
+        """Scale down columns that are too long."""
+        wide = w.astype(np.float64)
+        norm = np.sqrt(np.square(wide).sum(axis=self.axis, keepdims=True))
+        limited: Array = wide * (np.clip(norm, 0.0, self.max_value) / (_EPSILON + norm))
+        return limited.astype(w.dtype)
+
+
+class UnitNorm(Constraint):
+    """The norm of the weights into each unit is 1."""
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+
+    def __call__(self, w: Array) -> Array:
+        """Divide by the norms."""
+        wide = w.astype(np.float64)
+        norm = np.sqrt(np.square(wide).sum(axis=self.axis, keepdims=True))
+        unit: Array = wide / (_EPSILON + norm)
+        return unit.astype(w.dtype)
+
+
+class NonNeg(Constraint):
+    """No weight is negative."""
+
+    def __call__(self, w: Array) -> Array:
+        """Negative weights become 0."""
+        positive: Array = np.maximum(w, w.dtype.type(0))
+        return positive
+
+
+def get(identifier: Any) -> Constraint | None:
+    """The constraint that a name, class, config or object stands for; None for None.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if identifier is None:
+        return None
+    found: Constraint = resolve("constraint", identifier)
+    return found

@@ -1,0 +1,98 @@
+"""Layer 6: activations as layers of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dropfast import activations
+from dropfast.arrays import Array, Shape
+from dropfast.layers.base import Layer, Passage
+
+
+class Activation(Layer):
+    """An activation function.
+
+    Parameters
+    ----------
+    activation
+        Its name, or a `dropfast.activations.Function`.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.Activation("relu")(np.array([[-1.0, 2.0]])).tolist()
+    [[0.0, 2.0]]
+    """
+
+    def __init__(self, activation: str | activations.Function, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """activation(x)."""
+        y = x if passage.linear else self.activation(x)
+        passage.saved = (x, y)
+        return y
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The gradient with respect to x."""
+        return (
+            grad
+            if passage.linear
+            else self.activation.backward(passage.saved[0], passage.saved[1], grad)
+        )
+
+    def native(self, input_shape: Shape) -> dict[str, Any] | None:
+        """An "activation" of the native network; softmax needs the rows to be vectors."""
+        if self.activation.name == "softmax" and len(input_shape) != 2:
+            return None
+        return {
+            "kind": "activation",
+            "activation": self.activation.name,
+            **self.activation.options,
+        }
+
+
+class ReLU(Activation):
+    """max(x, 0)."""
+
+    fixed = ("activation",)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("relu", **kwargs)
+
+
+class LeakyReLU(Activation):
+    """x where positive, else negative_slope * x; the layer's default slope is Keras' 0.3."""
+
+    fixed = ("activation",)
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        super().__init__(
+            activations.Function("leaky_relu", negative_slope=negative_slope), **kwargs
+        )
+        self.negative_slope = negative_slope
+
+
+class ELU(Activation):
+    """x where positive, else alpha * (exp(x) - 1)."""
+
+    fixed = ("activation",)
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(activations.Function("elu", alpha=alpha), **kwargs)
+        self.alpha = alpha
+
+
+class Softmax(Activation):
+    """exp(x) / sum(exp(x)) over the last axis."""
+
+    fixed = ("activation",)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("softmax", **kwargs)

@@ -1,0 +1,361 @@
+"""Layer 6: what every layer has: weights, a name, a way forward and a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from dropfast import constraints, initializers, regularizers
+from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text
+from dropfast.configurable import Configurable, snake_case
+from dropfast.random import WEIGHTS, Key, draw_seed
+
+KeyMaker = Callable[[], Key]
+
+
+@dataclass(eq=False)
+class Weight:
+    """One array of weights with what acts on it in training."""
+
+    name: str
+    value: Array
+    regularizer: regularizers.Regularizer | None = None
+    constraint: constraints.Constraint | None = None
+    trainable: bool = True
+
+
+@dataclass(eq=False)
+class Passage:
+    """One passage of a batch through a layer: how it went forward, and what the way back needs.
+
+    A layer that stands at several places has a passage for each, so nothing is mixed up.
+
+    Attributes
+    ----------
+    training
+        Whether the layer acts as in training.
+    key
+        Where a stochastic layer draws.
+    rate
+        The rate of this step where a schedule moves it, else None.
+    rows_per_mask
+        The model's default for layers that set none.
+    linear
+        True makes a layer leave out its activation: the loss computes it (softmax and
+        cross-entropy together).
+    saved
+        Whatever `forward` keeps for `gradient`.
+    gradients
+        Gradients of the layer's weights by name; `gradient` fills it.
+    """
+
+    training: bool = False
+    key: Key | None = None
+    rate: float | None = None
+    rows_per_mask: int = 1
+    linear: bool = False
+    saved: Any = None
+    gradients: dict[str, Array] = field(default_factory=dict)
+
+
+class Layer(Configurable):
+    """Base of all layers, and of your own.
+
+    A subclass stores its constructor's arguments under their names and defines `forward` and
+    `gradient`; with weights also `build`, with another output shape `compute_output_shape`.
+
+    Parameters
+    ----------
+    name
+        A name; None takes the class's.
+    trainable
+        False freezes the weights.
+    dtype
+        "float32" or "float64"; None takes the model's, or that of the first array.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> class Scale(df.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight("scale", (input_shape[-1],), "ones")
+    ...     def forward(self, x, passage):
+    ...         passage.saved = x
+    ...         return x * self.scale
+    ...     def gradient(self, grad, passage):
+    ...         passage.gradients["scale"] = (grad * passage.saved).sum(axis=0)
+    ...         return grad * self.scale
+    >>> layer = Scale()
+    >>> layer(np.array([[1.0, 2.0]])).tolist(), layer.backward(np.ones((1, 2))).tolist()
+    ([[1.0, 2.0]], [[1.0, 1.0]])
+    >>> layer.gradients["scale"].tolist()
+    [1.0, 2.0]
+    """
+
+    kind = "layer"
+    stochastic: ClassVar[bool] = False
+
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, dtype: DTypeLike | None = None
+    ) -> None:
+        self.name = snake_case(type(self).__name__) if name is None else str(name)
+        self._given_name = name
+        self.trainable = bool(trainable)
+        self.dtype = None if dtype is None else float_dtype(dtype).name
+        self.gradients: dict[str, Array] = {}
+        self.built = False
+        self._weights: list[Weight] = []
+        self._build_shape: Shape | None = None
+        self._last: Passage | None = None
+        self._calls = 0
+        self._own_seed: int | None = None
+
+    # What subclasses define.
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights with `add_weight`; `input_shape` starts with None for the batch."""
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """The layer's output for a batch; keep in ``passage.saved`` what `gradient` needs."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x, passage)")
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The gradient with respect to x; gradients of weights go to ``passage.gradients``."""
+        raise NotImplementedError(f"{type(self).__name__} must define gradient(grad, passage)")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output for inputs of a shape; None stands for the batch."""
+        return input_shape
+
+    def native(self, input_shape: Shape) -> dict[str, Any] | None:
+        """The layer in the native network's terms, or None if that doesn't know it."""
+        return None
+
+    # Weights.
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Any = "glorot_uniform",
+        regularizer: Any = None,
+        constraint: Any = None,
+        trainable: bool = True,
+    ) -> Array:
+        """Make an array of weights; call it in `build`.
+
+        Parameters
+        ----------
+        name
+            Name of the weight, by which `gradient` hands over its gradient.
+        shape
+            Its shape.
+        initializer, regularizer, constraint
+            Names or objects.
+        trainable
+            False for what training doesn't move by gradients, such as running means.
+
+        Returns
+        -------
+        ndarray
+            The array. Training changes it in place: keep it, don't replace it.
+        """
+        start = initializers.get(initializer)
+        shape = tuple(int(size) for size in shape)
+        dtype = np.dtype(self.dtype or "float32")
+        if isinstance(start, initializers.Initializer):
+            value = start(shape, dtype, self._next_weight_key())
+        else:
+            self._next_weight_key()
+            value = np.array(start(shape, dtype), dtype)
+        if value.shape != shape:
+            raise ValueError(
+                f"initializer must return shape {shape_text(shape)}. "
+                f"Received: shape {shape_text(value.shape)}"
+            )
+        weight = Weight(
+            name,
+            np.ascontiguousarray(value),
+            regularizers.get(regularizer),
+            constraints.get(constraint),
+            trainable,
+        )
+        self._weights.append(weight)
+        return weight.value
+
+    @property
+    def weights(self) -> list[Array]:
+        """All weight arrays, themselves and not copies."""
+        return [weight.value for weight in self._weights]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weight arrays that training moves."""
+        return [weight.value for weight in self._weights if self.trainable and weight.trainable]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weight arrays."""
+        return [array.copy() for array in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy arrays into the layer's weights.
+
+        Raises
+        ------
+        ValueError
+            If their number or a shape does not fit; no weight is changed then.
+        """
+        copy_weights(f"layer {self.name!r}", self._weights, weights)
+
+    def count_params(self) -> int:
+        """Number of weights, all arrays together."""
+        return sum(array.size for array in self.weights)
+
+    # By hand.
+
+    def __call__(self, x: ArrayLike, training: bool = False, key: Key | None = None) -> Array:
+        """Send a batch through the layer.
+
+        Parameters
+        ----------
+        x
+            Batch, first axis the rows.
+        training
+            Whether stochastic layers draw.
+        key
+            Where they draw; None draws at (seed, 0, number of the call).
+
+        Returns
+        -------
+        ndarray
+            The layer's output. `backward` refers to the latest call.
+        """
+        array = self._convert(as_numeric("x", x))
+        if not self.built:
+            self.build_once((None, *array.shape[1:]), np.dtype(self.dtype or array.dtype))
+        else:
+            self.check_input((None, *array.shape[1:]))
+        passage = Passage(bool(training), key, self.rate_at(0, 0))
+        if training and self.stochastic and key is None:
+            passage.key = Key(self._seed(), 0, self._calls)
+            self._calls += 1
+        output = self.forward(array, passage)
+        self._last = passage
+        return output
+
+    def backward(self, grad: ArrayLike) -> Array:
+        """The gradient with respect to the latest call's input.
+
+        Gradients of the weights are put into ``self.gradients`` by name.
+
+        Parameters
+        ----------
+        grad
+            Gradient with respect to that call's output.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has not been called.
+        """
+        if self._last is None:
+            raise RuntimeError(f"layer {self.name!r} must be called before backward(grad)")
+        self._last.gradients = {}
+        result = self.gradient(self._convert(as_numeric("grad", grad)), self._last)
+        self.gradients = self._last.gradients
+        return result
+
+    def rate_at(self, step: int, epoch: int) -> float | None:
+        """The drop rate at a step of training; None for layers that have none."""
+        return None
+
+    # For models.
+
+    def build_once(
+        self, input_shape: Shape, dtype: DTypeLike, next_key: KeyMaker | None = None
+    ) -> None:
+        """Build for a shape; a failure leaves the layer unbuilt.
+
+        Parameters
+        ----------
+        input_shape
+            Starts with None for the batch.
+        dtype
+            Used where the layer was given none.
+        next_key
+            Called once for each weight: where its initial values are drawn.
+        """
+        if self.built:
+            self.check_input(input_shape)
+            return
+        given, self._weight_keys = self.dtype, next_key
+        self.dtype = given or float_dtype(dtype).name
+        try:
+            self.build(input_shape)
+        except BaseException:
+            self._weights, self.dtype = [], given
+            raise
+        self._build_shape, self.built = input_shape, True
+
+    def check_input(self, input_shape: Shape) -> None:
+        """Refuse inputs that the weights don't fit."""
+        if self._weights and self._build_shape and input_shape[-1] != self._build_shape[-1]:
+            raise ValueError(
+                f"input of layer {self.name!r} must have shape {shape_text(self._build_shape)}. "
+                f"Received: shape {shape_text(input_shape)}"
+            )
+
+    _weight_keys: KeyMaker | None = None
+
+    def _next_weight_key(self) -> Key:
+        if self._weight_keys is not None:
+            return self._weight_keys()
+        return Key(self._seed(), WEIGHTS | len(self._weights))
+
+    def _seed(self) -> int:
+        given: int | None = getattr(self, "seed", None)
+        if given is not None:
+            return given
+        if self._own_seed is None:
+            self._own_seed = draw_seed()
+        return self._own_seed
+
+    def _convert(self, array: Array) -> Array:
+        """Floats in the layer's dtype; a layer that was given none leaves floats as they are."""
+        if self.dtype is not None:
+            return np.asarray(array, self.dtype)
+        return array.astype(np.float32) if array.dtype.kind in "iub" else array
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values that JSON can hold."""
+        return {**super().get_config(), "name": self._given_name}
+
+    def __repr__(self) -> str:
+        name, self.name = self.name, self._given_name  # type: ignore[assignment]
+        try:
+            return super().__repr__()
+        finally:
+            self.name = name
+
+
+def copy_weights(owner: str, own: Sequence[Weight], weights: Sequence[ArrayLike]) -> None:
+    """Copy arrays into weights; checks all before it changes one."""
+    if len(weights) != len(own):
+        raise ValueError(
+            f"weights of {owner} must be {len(own)} arrays. Received: {len(weights)} arrays"
+        )
+    arrays = [np.asarray(array) for array in weights]
+    for i, (weight, array) in enumerate(zip(own, arrays, strict=True)):
+        if array.shape != weight.value.shape:
+            raise ValueError(
+                f"weights[{i}] of {owner} ({weight.name}) must have shape "
+                f"{shape_text(weight.value.shape)}. Received: shape {shape_text(array.shape)}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"weights[{i}] must hold numbers. Received: dtype={array.dtype}")
+    for weight, array in zip(own, arrays, strict=True):
+        weight.value[...] = array

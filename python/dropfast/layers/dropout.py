@@ -1,0 +1,167 @@
+"""Layer 6: Dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from dropfast import _core, schedules
+from dropfast.arrays import Array, Shape
+from dropfast.layers.base import Layer, Passage
+from dropfast.random import check_seed
+
+
+class Dropout(Layer):
+    """Zeros its inputs with probability `rate` in training, so that units don't lean on each other.
+
+    Srivastava et al. 2014. There p is the probability to *keep*; `rate` is that to drop, 1 - p.
+
+    Parameters
+    ----------
+    rate
+        Probability to drop, in [0, 1]; or a schedule from `dropfast.schedules`, or a function of
+        the epoch.
+    noise_shape
+        One entry per axis of the input: 1 where all positions share a decision, else None. So
+        (None, 1) drops whole rows, (1, None) the same units for the whole batch.
+    seed
+        Seed of its own: an int gives a reproducible sequence, a new mask each step. None takes the
+        model's.
+    scale_at
+        "train" multiplies what is kept by 1 / (1 - rate) in training (inverted dropout);
+        "inference" multiplies by (1 - rate) at inference instead, the paper's classic form.
+    rows_per_mask
+        How many consecutive rows of a batch share a mask, which saves work; 0 for the whole batch.
+        None takes the model's (see `Sequential.compile`), which is 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> layer = df.layers.Dropout(0.5, seed=1)
+    >>> y = layer(np.ones((2, 3)), training=True)
+    >>> sorted(set(y.ravel().tolist()))
+    [0.0, 2.0]
+    >>> bool((layer.backward(np.ones((2, 3))) == y).all())
+    True
+    >>> layer(np.ones((1, 2))).tolist()
+    [[1.0, 1.0]]
+    """
+
+    stochastic: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        rate: float | schedules.Schedule | Any,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        scale_at: Literal["train", "inference"] = "train",
+        rows_per_mask: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = schedules.get_rate(rate)
+        self.noise_shape = None if noise_shape is None else _noise_shape(noise_shape)
+        self.seed = check_seed(seed)
+        if scale_at not in ("train", "inference"):
+            raise ValueError(
+                f"scale_at must be 'train' or 'inference'. Received: scale_at={scale_at!r}"
+            )
+        self.scale_at = scale_at
+        self.rows_per_mask = check_rows_per_mask(rows_per_mask)
+        if self.rows_per_mask is not None and self.noise_shape is not None:
+            raise ValueError(
+                "rows_per_mask must be None when noise_shape is given. "
+                f"Received: rows_per_mask={rows_per_mask}, noise_shape={self.noise_shape}"
+            )
+
+    def rate_at(self, step: int, epoch: int) -> float:
+        """The drop rate at a step of training."""
+        return schedules.value_at(self.rate, step, epoch, "rate")
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """The input with dropped elements at 0."""
+        rate = self._rate(passage)
+        if not passage.training:
+            return x * x.dtype.type(1.0 - rate) if self.scale_at == "inference" else x
+        return self._drop(x, rate, passage, _core.dropout)
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The same mask, drawn again, on the gradient."""
+        rate = self._rate(passage)
+        if not passage.training:
+            return grad * grad.dtype.type(1.0 - rate) if self.scale_at == "inference" else grad
+        return self._drop(grad, rate, passage, _core.dropout_backward)
+
+    def _drop(self, x: Array, rate: float, passage: Passage, kernel: Any) -> Array:
+        if self.scale_at == "inference":
+            mask = _core.dropout_mask(x.shape, rate, passage.key, **self.sharing(x.ndim, passage))  # type: ignore[arg-type]
+            return np.where(mask, x, x.dtype.type(0))
+        dropped: Array = kernel(x, rate, passage.key, **self.sharing(x.ndim, passage))
+        return dropped
+
+    def sharing(self, ndim: int, passage: Passage) -> dict[str, Any]:
+        """Which elements share decisions, as the kernels take it."""
+        if self.noise_shape is not None:
+            return {"noise_shape": self.noise_shape}
+        rows = passage.rows_per_mask if self.rows_per_mask is None else self.rows_per_mask
+        if rows == 0:
+            return {"noise_shape": (1,) + (None,) * (ndim - 1)}
+        return {"rows_per_mask": rows}
+
+    def _rate(self, passage: Passage) -> float:
+        return self.rate_at(0, 0) if passage.rate is None else passage.rate
+
+    def native(self, input_shape: Shape) -> dict[str, Any] | None:
+        """A "dropout" of the native network, unless the noise shape is an unusual one."""
+        per_row, rows = False, self.rows_per_mask
+        if self.noise_shape is not None:
+            sizes = input_shape[1:]
+            if len(self.noise_shape) != len(input_shape) or 0 in sizes:
+                return None
+            first, rest = self.noise_shape[0], self.noise_shape[1:]
+            same = all(entry in (None, size) for entry, size in zip(rest, sizes, strict=True))
+            if first == 1 and same:
+                rows = 0
+            elif first is None and all(entry == 1 for entry in rest):
+                per_row = True
+            elif not (first is None and same):
+                return None
+            rows = 1 if rows is None else rows
+        described: dict[str, Any] = {
+            "kind": "dropout",
+            "rate": self.rate_at(0, 0),
+            "scale_at": self.scale_at,
+            "per_row": per_row,
+        }
+        if rows is not None:
+            described["rows_per_mask"] = rows
+        return described
+
+
+def check_rows_per_mask(rows: int | None) -> int | None:
+    """None, or an integer that is not negative."""
+    if rows is None:
+        return None
+    if isinstance(rows, bool) or not hasattr(rows, "__index__") or rows < 0:
+        raise ValueError(f"rows_per_mask must be an integer >= 0. Received: rows_per_mask={rows!r}")
+    return int(rows)
+
+
+def _noise_shape(noise_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    try:
+        entries = tuple(None if entry is None else int(entry) for entry in noise_shape)
+    except TypeError:
+        entries = (0,)
+    if any(entry is not None and entry < 1 for entry in entries):
+        raise ValueError(
+            "noise_shape must hold positive integers and None. "
+            f"Received: noise_shape={noise_shape!r}"
+        )
+    return entries

@@ -1,0 +1,36 @@
+"""Layer 6: Flatten."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dropfast.arrays import Array, Shape
+from dropfast.layers.base import Layer, Passage
+
+
+class Flatten(Layer):
+    """Rows of any shape become vectors.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.Flatten()(np.zeros((5, 28, 28))).shape
+    (5, 784)
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """[n, ...] -> [n, features]."""
+        passage.saved = x.shape
+        return x.reshape((len(x), math.prod(x.shape[1:])))
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """Back into the input's shape."""
+        return grad.reshape(passage.saved)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The product of a row's sizes."""
+        return (None, math.prod(size for size in input_shape[1:] if size is not None))

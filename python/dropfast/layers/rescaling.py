@@ -1,0 +1,51 @@
+"""Layer 6: Rescaling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dropfast.arrays import Array
+from dropfast.layers.base import Layer, Passage
+
+
+class Rescaling(Layer):
+    """x * scale + offset: for example 1 / 255 for images of bytes.
+
+    Parameters
+    ----------
+    scale
+        Factor.
+    offset
+        Summand.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.Rescaling(1 / 255)(np.array([[0, 255]], np.uint8)).tolist()
+    [[0.0, 1.0]]
+    """
+
+    def __init__(self, scale: float, offset: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, value in (("scale", scale), ("offset", offset)):
+            if not np.isfinite(value):
+                raise ValueError(f"{name} must be finite. Received: {name}={value!r}")
+        self.scale, self.offset = float(scale), float(offset)
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """The rescaled input."""
+        number = x.dtype.type
+        scaled: Array = x * number(self.scale) + number(self.offset)
+        return scaled
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The gradient times the scale."""
+        scaled: Array = grad * grad.dtype.type(self.scale)
+        return scaled

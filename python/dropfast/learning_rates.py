@@ -1,0 +1,158 @@
+"""Layer 6: learning rates that move with the optimizer's steps; formulas are Keras 3's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dropfast.configurable import Configurable
+
+
+class LearningRateSchedule(Configurable):
+    """Base: a callable that maps the number of steps done to a learning rate.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> decay = df.optimizers.schedules.CosineDecay(0.1, decay_steps=1000)
+    >>> decay(0), round(decay(500), 6), decay(1000)
+    (0.1, 0.05, 0.0)
+    """
+
+    kind = "learning_rate_schedule"
+
+    def __call__(self, step: int) -> float:
+        """The learning rate of the step after `step` steps."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
+
+
+def _positive(name: str, value: float) -> float:
+    if not value > 0:
+        raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
+    return value
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """initial * decay_rate ** (step / decay_steps); staircase rounds the exponent down."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate, self.staircase = decay_rate, staircase
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        time = step / self.decay_steps
+        rate = self.decay_rate ** (math.floor(time) if self.staircase else time)
+        return float(self.initial_learning_rate * rate)
+
+
+class InverseTimeDecay(LearningRateSchedule):
+    """initial / (1 + decay_rate * step / decay_steps)."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate, self.staircase = decay_rate, staircase
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        time = step / self.decay_steps
+        time = math.floor(time) if self.staircase else time
+        return self.initial_learning_rate / (1.0 + self.decay_rate * time)
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """From initial to end along a power of the time left; `cycle` starts again higher up."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        steps = float(self.decay_steps)
+        if self.cycle:
+            steps *= max(1, math.ceil(step / steps))
+        left = 1.0 - min(step, steps) / steps
+        span = self.initial_learning_rate - self.end_learning_rate
+        return float(span * left**self.power + self.end_learning_rate)
+
+
+class CosineDecay(LearningRateSchedule):
+    """Half a cosine wave from initial down to alpha * initial (Loshchilov and Hutter 2016).
+
+    Parameters
+    ----------
+    initial_learning_rate
+        First value; with warm-up the value the warm-up starts from.
+    decay_steps
+        Steps of the decay, after the warm-up.
+    alpha
+        Last value as a share of the first (of `warmup_target` if that is given).
+    warmup_target
+        Where a linear warm-up leads; None for no warm-up.
+    warmup_steps
+        Steps of the warm-up.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.alpha, self.warmup_target, self.warmup_steps = alpha, warmup_target, warmup_steps
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        top = self.initial_learning_rate
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                return top + (self.warmup_target - top) * step / self.warmup_steps
+            top, step = self.warmup_target, step - self.warmup_steps
+        share = 0.5 * (1.0 + math.cos(math.pi * min(step / self.decay_steps, 1.0)))
+        return float(top * ((1.0 - self.alpha) * share + self.alpha))
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """values[i] up to and with boundaries[i], the last value after all of them."""
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        if len(values) != len(boundaries) + 1:
+            raise ValueError(
+                f"values must have {len(boundaries) + 1} entries, one more than boundaries. "
+                f"Received: {len(values)}"
+            )
+        self.boundaries, self.values = list(boundaries), list(values)
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        for boundary, value in zip(self.boundaries, self.values, strict=False):
+            if step <= boundary:
+                return float(value)
+        return float(self.values[-1])

@@ -1,0 +1,9 @@
+"""Layer 6: models: Sequential, and what it is made of."""
+
+from __future__ import annotations
+
+from dropfast.models.monte_carlo import MonteCarlo
+from dropfast.models.saving import load_model
+from dropfast.models.sequential import Sequential
+
+__all__ = ["MonteCarlo", "Sequential", "load_model"]

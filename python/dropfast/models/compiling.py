@@ -1,0 +1,267 @@
+"""Layer 6: loss, optimizer and metrics of a model, and its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dropfast import losses, metrics, optimizers
+from dropfast.arrays import Array, check_finite
+from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.layers.dropout import check_rows_per_mask
+from dropfast.models.data import check_x, check_y, row_weights
+from dropfast.models.predicting import Predicting
+from dropfast.training.engine import Engine
+from dropfast.training.plan import features
+
+
+class Compiled(Predicting):
+    """A stack with a loss. See `dropfast.Sequential`."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._loss: losses.Loss | None = None
+        self._optimizer: optimizers.Optimizer | None = None
+        self._metric_names: list[Any] = []
+        self._metrics: list[metrics.Metric] = []
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        rows_per_mask: int = 1,
+    ) -> None:
+        """Say how the model is trained.
+
+        Parameters
+        ----------
+        optimizer
+            Name or object; see `dropfast.optimizers`.
+        loss
+            Name or object; see `dropfast.losses`.
+        metrics
+            Names, objects, or functions of (y_true, y_pred); "accuracy" takes the form that fits
+            the loss.
+        rows_per_mask
+            For Dropout layers that set none themselves: how many consecutive rows of a batch share
+            a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, no loss is given or a number is outside its range; the model is as
+            it was then.
+
+        Examples
+        --------
+        >>> import dropfast as df
+        >>> model = df.Sequential([df.layers.Dense(10, activation="softmax")], seed=0)
+        >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> model.optimizer.learning_rate
+        0.001
+        """
+        if loss is None:
+            raise ValueError("loss must be given. Received: loss=None")
+        found_loss, found_optimizer = losses.get(loss), optimizers.get(optimizer)
+        rows = check_rows_per_mask(rows_per_mask)
+        if isinstance(metrics, str):
+            raise ValueError(f"metrics must be a list. Received: metrics={metrics!r}")
+        names = list(metrics or ())
+        for name in names:
+            _metric(name, found_loss, 1)
+        self._loss, self._optimizer, self._metric_names = found_loss, found_optimizer, names
+        self._metrics = []
+        self.rows_per_mask = 1 if rows is None else rows
+        self.stop_training = False
+        if self.built:
+            self._plan_again()
+
+    stop_training = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._loss is not None
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled.
+        """
+        if self._optimizer is None:
+            raise ValueError(_NOT_COMPILED.format(self.name))
+        return self._optimizer
+
+    @property
+    def loss(self) -> losses.Loss:
+        """The loss.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled.
+        """
+        if self._loss is None:
+            raise ValueError(_NOT_COMPILED.format(self.name))
+        return self._loss
+
+    @property
+    def metrics(self) -> list[metrics.Metric]:
+        """The metrics, made to fit the loss once the outputs are known."""
+        if self._metric_names and not self._metrics and self.built:
+            units = features(self.output_shape)
+            self._metrics = [_metric(name, self.loss, units) for name in self._metric_names]
+            names = [metric.name for metric in self._metrics]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                self._metrics = []
+                raise ValueError(f"metrics must have different names. Received: {twice!r} twice")
+        return self._metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns, in order: "loss", then the metrics."""
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def trainer(self) -> Engine:
+        """The engine that trains: the native one where that knows the loss too."""
+        return self.engine(only_stepwise=self.loss.spec() is None)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics without dropout.
+
+        Parameters
+        ----------
+        x
+            Inputs; or a generator of (x, y) or (x, y, sample_weight), then `steps` may limit it.
+        y
+            Targets.
+        batch_size, verbose
+            For compatibility: they don't change the results, and evaluation is silent.
+        sample_weight
+            One weight a row, or None.
+        steps
+            Number of batches to take from a generator.
+        callbacks
+            Told when it starts and ends.
+        return_dict
+            Whether to return a dict.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics a list, loss first.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled, or the data doesn't fit.
+
+        Examples
+        --------
+        >>> import numpy as np, dropfast as df
+        >>> model = df.Sequential([df.layers.Dense(1, kernel_initializer="ones")], seed=0)
+        >>> model.compile("sgd", "mse", metrics=["mae"])
+        >>> model.evaluate(np.ones((4, 2)), np.zeros((4, 1)))
+        [4.0, 2.0]
+        """
+        from dropfast.models.generators import batches
+
+        _ = self.loss
+        hooks = CallbackList(callbacks or (), self._itself(), {})
+        hooks.call("test_begin")
+        for metric in self.metrics:
+            metric.reset_state()
+        total, rows = 0.0, 0
+        for part in batches(x, y, sample_weight, steps):
+            batch_total, count = self._evaluate(*part)
+            total, rows = total + batch_total, rows + count
+        logs = {"loss": total / rows + self.penalty()}
+        logs |= {metric.name: metric.result() for metric in self.metrics}
+        hooks.call("test_end", logs)
+        if return_dict:
+            return logs
+        return list(logs.values()) if self.metrics else logs["loss"]
+
+    def test_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics of one batch; see `evaluate`."""
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def _evaluate(
+        self, x: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
+    ) -> tuple[float, int]:
+        """Sum of losses and number of rows; the metrics are fed."""
+        inputs, targets, weights = self._checked(x, y, sample_weight, None)
+        before = len(self.metrics)
+        outputs = self._outputs(inputs)
+        values = self.loss.call(targets, outputs)
+        total = float((values if weights is None else values * weights).sum())
+        for metric in self.metrics[:before]:
+            metric.update_state(targets, outputs)
+        return total, len(inputs)
+
+    def penalty(self) -> float:
+        """Sum of the penalties of all weights."""
+        return sum(
+            weight.regularizer(weight.value) for weight in self._weights if weight.regularizer
+        )
+
+    def _checked(
+        self,
+        x: Any,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        class_weight: Mapping[int, float] | None,
+        prefix: str = "",
+    ) -> tuple[Array, Array, Array | None]:
+        """Data in the model's form; builds the model where that is still to be done."""
+        loss = self.loss
+        if x is None or y is None:
+            missing = "x" if x is None else "y"
+            raise ValueError(f"{prefix}{missing} must be given. Received: {prefix}{missing}=None")
+        inputs = check_x(x, self._input_shape if self.built else None, f"{prefix}x")
+        targets = np.asarray(y)
+        if targets.ndim == 0 or len(targets) != len(inputs):
+            count = "a scalar" if targets.ndim == 0 else f"{len(targets)} rows"
+            raise ValueError(
+                f"{prefix}y must have as many rows as {prefix}x, {len(inputs)}. Received: {count}"
+            )
+        check_finite(f"{prefix}x", inputs)
+        if not self.built:
+            self.build((None, *inputs.shape[1:]))
+        checked = check_y(targets, len(inputs), loss, self.output_shape, self.dtype, f"{prefix}y")
+        return inputs, checked, row_weights(sample_weight, class_weight, checked, self.dtype)
+
+    def _steps_done(self) -> int:
+        return 0 if self._optimizer is None else self._optimizer.iterations
+
+
+_NOT_COMPILED = "model {!r} must be compiled: call compile first. Received: a model without a loss"
+
+
+def _metric(name: Any, loss: losses.Loss, units: int) -> metrics.Metric:
+    return metrics.for_loss(name, loss, units)

@@ -1,0 +1,207 @@
+"""Layer 6: data that users give, checked: inputs, targets, weights of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dropfast.arrays import Array, Shape, as_numeric, block_rows, check_finite, shape_text
+from dropfast.losses import Loss
+from dropfast.training.engine import Engine
+from dropfast.training.plan import features
+
+
+def check_x(x: ArrayLike, input_shape: Shape | None, name: str = "x") -> Array:
+    """Inputs as an array [n, ...] that fits the model.
+
+    Parameters
+    ----------
+    x
+        What the user gave; a memory map stays one.
+    input_shape
+        The model's, or None if it is not built.
+    name
+        For messages.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or their shape doesn't fit.
+    """
+    array = as_numeric(name, x)
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} must have a first axis of rows and at least one more. "
+            f"Received: shape {shape_text(array.shape)}"
+        )
+    if input_shape is not None and array.shape[1:] != tuple(input_shape[1:]):
+        raise ValueError(
+            f"{name} must have shape {shape_text(input_shape)}. "
+            f"Received: shape {shape_text(array.shape)}"
+        )
+    if len(array) == 0:
+        raise ValueError(f"{name} must have at least one row. Received: 0 rows")
+    return array
+
+
+def check_y(
+    y: ArrayLike, rows: int, loss: Loss, output_shape: Shape, dtype: Any, name: str = "y"
+) -> Array:
+    """Targets in the loss' form: int64 labels [n], or values in the outputs' shape.
+
+    Raises
+    ------
+    ValueError
+        If the length or shape doesn't fit, a value is not finite, or a label is out of range; the
+        first bad row is named.
+    """
+    array = as_numeric(name, y)
+    if array.ndim == 0 or len(array) != rows:
+        length = "a scalar" if array.ndim == 0 else f"{len(array)} rows"
+        raise ValueError(f"{name} must have as many rows as x, {rows}. Received: {length}")
+    if loss.target == "labels":
+        return _labels(array, features(output_shape), name)
+    shape = (rows, *output_shape[1:])
+    if array.shape == (rows,) and features(output_shape) == 1:
+        array = array.reshape(shape)
+    if array.shape != shape:
+        hint = ""
+        if array.size == rows:
+            hint = "; labels go with sparse_categorical_crossentropy"
+        raise ValueError(
+            f"{name} must have shape {shape_text((None, *output_shape[1:]))}{hint}. "
+            f"Received: shape {shape_text(array.shape)}"
+        )
+    check_finite(name, array)
+    return np.ascontiguousarray(array, dtype)
+
+
+def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:
+    if array.size != len(array):
+        raise ValueError(
+            f"{name} must hold one label a row; rows of probabilities go with "
+            f"categorical_crossentropy. Received: shape {shape_text(array.shape)}"
+        )
+    flat = array.reshape(-1)
+    check_finite(name, flat)
+    with np.errstate(invalid="ignore"):
+        bad = (flat < 0) | (flat >= units)
+        if flat.dtype.kind == "f":
+            bad |= flat != np.floor(flat)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} must hold labels in [0, {units - 1}]. Received: {flat[row]} in row {row}"
+        )
+    return np.ascontiguousarray(flat, np.int64)
+
+
+def row_weights(
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | None,
+    y: Array,
+    dtype: Any,
+) -> Array | None:
+    """One weight a row from both kinds of weights, or None for none.
+
+    Raises
+    ------
+    ValueError
+        If the shape doesn't fit, or a weight is negative or not finite.
+    """
+    weights: Array | None = None
+    if sample_weight is not None:
+        weights = as_numeric("sample_weight", sample_weight)
+        if weights.shape not in ((len(y),), (len(y), 1)):
+            raise ValueError(
+                f"sample_weight must have shape ({len(y)},). "
+                f"Received: shape {shape_text(weights.shape)}"
+            )
+        weights = weights.reshape(-1).astype(dtype)
+        bad = ~(np.isfinite(weights) & (weights >= 0))
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                "sample_weight must be at least 0 and finite. "
+                f"Received: {weights[row]} in row {row}"
+            )
+    if class_weight is None:
+        return weights
+    labels = y if y.ndim == 1 else y.argmax(axis=-1) if y.shape[-1] > 1 else y[:, 0].round()
+    table = {int(label): float(weight) for label, weight in class_weight.items()}
+    for label, weight in table.items():
+        if not 0.0 <= weight < float("inf"):
+            raise ValueError(
+                f"class_weight must be at least 0 and finite. Received: {weight} for class {label}"
+            )
+    top = int(max([*table, int(labels.max())])) + 1
+    factors = np.ones(top)
+    for label, weight in table.items():
+        if label < 0:
+            raise ValueError(f"class_weight must have labels >= 0. Received: {label}")
+        factors[label] = weight
+    by_class = factors[labels.astype(np.intp)].astype(dtype)
+    return by_class if weights is None else weights * by_class
+
+
+def split(
+    x: Array, y: ArrayLike, sample_weight: ArrayLike | None, share: float
+) -> tuple[tuple[Array, Any, Any], tuple[Array, Any, Any]]:
+    """Cut the last rows off for validation, as Keras does: before any shuffling.
+
+    Raises
+    ------
+    ValueError
+        If the share is not in (0, 1) or leaves one part empty.
+    """
+    if not 0.0 < share < 1.0:
+        raise ValueError(
+            f"validation_split must be in [0, 1). Received: validation_split={share!r}"
+        )
+    at = int(np.floor(len(x) * (1.0 - share)))
+    if at in (0, len(x)):
+        raise ValueError(
+            "validation_split must leave rows on both sides. "
+            f"Received: validation_split={share!r} of {len(x)} rows"
+        )
+    targets = as_numeric("y", y)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    first = (x[:at], targets[:at], None if weights is None else weights[:at])
+    last = (x[at:], targets[at:], None if weights is None else weights[at:])
+    return first, last
+
+
+class Feed:
+    """Rows as an engine takes them, without a second copy of data that is large or fits already.
+
+    Parameters
+    ----------
+    engine
+        Who takes them.
+    x
+        Checked inputs.
+    """
+
+    def __init__(self, engine: Engine, x: Array) -> None:
+        self.engine, self.x = engine, x
+        self.whole = engine.direct(x)
+        if self.whole is None and not isinstance(x, np.memmap):
+            self.whole = engine.convert(x)
+
+    def rows(self, order: NDArray[np.int64]) -> Array:
+        """The rows of a memory map in an order, converted; read in the file's own order."""
+        sorting = np.argsort(order, kind="stable")
+        found = np.empty((len(order), *self.x.shape[1:]), self.x.dtype)
+        found[sorting] = self.x[order[sorting]]
+        return self.engine.convert(found)
+
+    def blocks(self, dtype: np.dtype[Any]) -> Any:
+        """(start, rows) in blocks that stay small beside the data."""
+        step = block_rows(self.x, dtype)
+        for start in range(0, len(self.x), step):
+            source = self.x if self.whole is None else self.whole
+            block = source[start : start + step]
+            yield start, self.engine.convert(block) if self.whole is None else block

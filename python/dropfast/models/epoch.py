@@ -1,0 +1,186 @@
+"""Layer 6: one epoch of training: runs of batches, means so far, callbacks between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropfast import losses, metrics
+from dropfast.arrays import Array
+from dropfast.callbacks.base import CallbackList
+from dropfast.models.data import Feed
+from dropfast.training.engine import Run
+from dropfast.training.plan import features
+
+if TYPE_CHECKING:
+    from dropfast.models.compiling import Compiled
+
+# Bars, callbacks and Ctrl-C live as often as this.
+MILLISECONDS = 100.0
+# Rows of a memory map that are read at a time.
+_GATHERED_BYTES = 1 << 26
+_MOST_BATCHES = 1 << 14
+
+
+@dataclass
+class Tally:
+    """Loss and metrics of an epoch so far."""
+
+    model: Compiled
+    total: float = 0.0
+    rows: int = 0
+    correct: int = 0
+    # The native side counts right rows itself: then outputs needn't come back.
+    counted: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = (losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy)
+        counts = (metrics.SparseCategoricalAccuracy, metrics.CategoricalAccuracy)
+        self.counted = type(self.model.loss) in kinds and all(
+            type(metric) in counts for metric in self.model.metrics
+        )
+        for metric in self.model.metrics:
+            metric.reset_state()
+
+    @property
+    def wants_outputs(self) -> bool:
+        """Whether metrics need the outputs."""
+        return bool(self.model.metrics) and not self.counted
+
+    def add(self, total: float, rows: int, correct: int) -> None:
+        """Rows that were trained on."""
+        self.total, self.rows, self.correct = (
+            self.total + total,
+            self.rows + rows,
+            self.correct + correct,
+        )
+
+    def logs(self) -> dict[str, float]:
+        """Means so far."""
+        logs = {"loss": self.total / max(self.rows, 1)}
+        for metric in self.model.metrics:
+            share = self.correct / max(self.rows, 1)
+            logs[metric.name] = share if self.counted else metric.result()
+        return logs
+
+
+def train(
+    model: Compiled,
+    feed: Feed,
+    y: Array,
+    weights: Array | None,
+    order: NDArray[np.int64],
+    batch_size: int,
+    epoch: int,
+    tally: Tally,
+    hooks: CallbackList,
+    advance: Callable[[int, dict[str, float]], None],
+    first_batch: int = 0,
+    most_batches: int | None = None,
+) -> None:
+    """Train on rows in an order.
+
+    Parameters
+    ----------
+    model
+        Compiled and built.
+    feed, y, weights
+        Its data.
+    order
+        Row numbers.
+    batch_size
+        Rows a step.
+    epoch
+        Number of the epoch, for schedules.
+    tally
+        Where losses and metrics add up.
+    hooks
+        Callbacks, told about batches if one wants that.
+    advance
+        Called with the rows of each run and the means so far.
+    first_batch
+        Number of the first batch in the epoch, for callbacks.
+    most_batches
+        After how many batches to stop.
+    """
+    batches = -(-len(order) // batch_size)
+    batches = batches if most_batches is None else min(batches, most_batches)
+    if feed.whole is not None:
+        source, targets, row_weights = feed.whole, y, weights
+    done = 0
+    while done < batches and not model.stop_training:
+        count = 1 if hooks.wants_batches else min(batches - done, _MOST_BATCHES)
+        at, rows_order = done, order
+        if feed.whole is None:
+            row_bytes = max(feed.x[:1].nbytes, 1)
+            count = min(count, max(_GATHERED_BYTES // (row_bytes * batch_size), 1))
+            picked = order[done * batch_size : (done + count) * batch_size]
+            source, targets = feed.rows(picked), y[picked]
+            row_weights = None if weights is None else weights[picked]
+            at, rows_order = 0, np.arange(len(picked))
+        ran = 0
+        while ran < count and not model.stop_training:
+            if hooks.wants_batches:
+                hooks.call("train_batch_begin", first_batch + done, {})
+            steps, rows = _run(
+                model,
+                source,
+                targets,
+                row_weights,
+                rows_order,
+                at,
+                count - ran,
+                batch_size,
+                epoch,
+                tally,
+            )
+            at, ran, done = at + steps, ran + steps, done + steps
+            if hooks.wants_batches:
+                hooks.call("train_batch_end", first_batch + done - 1, tally.logs())
+            advance(rows, tally.logs())
+
+
+def _run(
+    model: Compiled,
+    x: Array,
+    y: Array,
+    weights: Array | None,
+    order: NDArray[np.int64],
+    start: int,
+    batches: int,
+    batch_size: int,
+    epoch: int,
+    tally: Tally,
+) -> tuple[int, int]:
+    """One call of the engine; returns the steps and rows done."""
+    optimizer, plan = model.optimizer, model.plan
+    step = optimizer.iterations
+    outputs = None
+    if tally.wants_outputs:
+        outputs = np.empty((len(order), features(model.output_shape)), model.dtype)
+    run = Run(
+        order=order,
+        start=start,
+        batches=batches,
+        batch_size=batch_size,
+        learning_rates=optimizer.learning_rates(step, batches),
+        keys=plan.keys(model.seed),
+        rates=plan.rates(step, batches, epoch),
+        first_step=step,
+        sample_weight=weights,
+        predictions=outputs,
+        milliseconds=MILLISECONDS,
+    )
+    steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
+    optimizer.iterations = step + steps
+    first, last = start * batch_size, min((start + steps) * batch_size, len(order))
+    tally.add(total, last - first, correct)
+    if outputs is not None:
+        targets = y[order[first:last]]
+        for metric in model.metrics:
+            metric.update_state(targets, outputs[first:last])
+    return steps, last - first

@@ -1,0 +1,401 @@
+"""Layer 6: fit, the loop over epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dropfast.arrays import Array
+from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.callbacks.history import History
+from dropfast.callbacks.stopping import TerminateOnNaN
+from dropfast.models import epoch as epochs_of
+from dropfast.models.compiling import Compiled
+from dropfast.models.data import Feed, split
+from dropfast.models.generators import is_stream, unpack
+from dropfast.progress import Progress, resolve_verbose
+from dropfast.random import SHUFFLE, Key, permutation
+
+
+class Fitting(Compiled):
+    """A stack that learns. See `dropfast.Sequential`."""
+
+    def fit(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, ...] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Train for some epochs.
+
+        Shuffling depends on the seed and the epoch's number alone, masks on the seed and the
+        optimizer's steps: a run that was interrupted goes on to the same bits with
+        `initial_epoch`.
+
+        Parameters
+        ----------
+        x
+            Inputs, first axis the rows; a memory map is read piece by piece. Or a generator of
+            (x, y) or (x, y, sample_weight) batches.
+        y
+            Targets: labels (n,) or values (n, units), as the loss takes them.
+        batch_size
+            Rows a step; None is 32. Larger than the data means one short batch.
+        epochs
+            Number of the epoch after the last one.
+        verbose
+            1: a bar; 2: a line an epoch; 0: silent; "auto": the bar where somebody watches, else
+            lines.
+        callbacks
+            See `dropfast.callbacks`.
+        validation_split
+            Share of the rows, the last ones, that is held out for validation.
+        validation_data
+            (x, y) or (x, y, sample_weight) to validate on.
+        shuffle
+            Whether rows are shuffled before each epoch.
+        class_weight
+            Label -> weight of its rows.
+        sample_weight
+            One weight a row.
+        initial_epoch
+            Number of the first epoch.
+        steps_per_epoch
+            Batches an epoch: needed for endless generators, a limit otherwise.
+        validation_steps, validation_batch_size
+            For generators as validation data, and for compatibility.
+        validation_freq
+            Validate every so many epochs.
+
+        Returns
+        -------
+        History
+            Losses and metrics of the epochs.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled or the data doesn't fit; nothing is trained then.
+        FloatingPointError
+            If the loss becomes NaN or infinite: the weights of the last good epoch are kept.
+
+        Examples
+        --------
+        >>> import numpy as np, dropfast as df
+        >>> x, y = df.datasets.noisy_sine(200, seed=0)
+        >>> model = df.Sequential([df.layers.Dense(20, "tanh"), df.layers.Dense(1)], seed=0)
+        >>> model.compile(df.optimizers.Adam(0.01), "mse")
+        >>> history = model.fit(x, y, epochs=5, verbose=0)
+        >>> history.history["loss"][-1] < history.history["loss"][0]
+        True
+        """
+        size = 32 if batch_size is None else _count("batch_size", batch_size)
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            _count(name, value, least=0)
+        _count("validation_freq", validation_freq)
+        if steps_per_epoch is not None:
+            _count("steps_per_epoch", steps_per_epoch)
+        progress = Progress(resolve_verbose(verbose))
+        held_out: tuple[Any, ...] | None = validation_data
+        if validation_split and validation_data is None:
+            if is_stream(x):
+                raise ValueError(
+                    "validation_split must be 0 for a generator. Received: a generator"
+                )
+            (x, y, sample_weight), held_out = split(
+                np.asanyarray(x), _given(y), sample_weight, validation_split
+            )
+        source = self._source(x, y, sample_weight, class_weight, size, shuffle)
+        if held_out is not None:
+            held_out = self._held_out(held_out)
+        self._begin()
+        steps = source.steps
+        history = History()
+        hooks = CallbackList(
+            [history, *(callbacks or ()), progress],
+            self._itself(),
+            {
+                "epochs": epochs,
+                "steps": steps_per_epoch if steps is None else steps,
+                "rows": source.rows,
+                "verbose": progress.verbose,
+            },
+        )
+        try:
+            hooks.call("train_begin")
+            logs: dict[str, float] = {}
+            for epoch in range(initial_epoch, epochs):
+                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress)
+                if found is None:
+                    break
+                logs = found
+                if held_out is not None and (epoch + 1) % validation_freq == 0:
+                    values = self._validate(held_out, validation_steps)
+                    logs |= {f"val_{name}": value for name, value in values.items()}
+                hooks.call("epoch_end", epoch, logs)
+                if self.stop_training:
+                    break
+            hooks.call("train_end", logs)
+        finally:
+            progress.close()
+        return history
+
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch, its rows in the order given.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As `fit`.
+        return_dict
+            Whether to return a dict.
+
+        Returns
+        -------
+        float, list of float or dict
+            Loss of the batch before the step, as trained (dropout on); with metrics a list.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled or the data doesn't fit.
+        FloatingPointError
+            If the loss is NaN or infinite: the weights are as before.
+        """
+        rows = self._checked(x, y, sample_weight, class_weight)
+        self._begin()
+        tally = epochs_of.Tally(self)
+        good = self._snapshot()
+        try:
+            self._step_through(rows, len(rows[0]), max(self.epochs_done - 1, 0), tally)
+        except FloatingPointError:
+            self._restore(good)
+            raise
+        logs = tally.logs()
+        if return_dict:
+            return logs
+        return list(logs.values()) if self.metrics else logs["loss"]
+
+    def _begin(self) -> None:
+        """Optimizer state for the weights, and no stop in force."""
+        _ = self.trainer()
+        self.optimizer.build(self.trainable_weights)
+        self.stop_training = False
+
+    def _source(
+        self,
+        x: Any,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        class_weight: Mapping[int, float] | None,
+        batch_size: int,
+        shuffle: bool,
+    ) -> _Source:
+        """Where epochs take their rows from."""
+        if is_stream(x):
+            if y is not None or sample_weight is not None:
+                raise ValueError(
+                    "y and sample_weight must come from the generator. Received: both kinds"
+                )
+            first = next(iter(x), None) if not self.built else None
+            if first is not None and not self.built:
+                self._checked(*unpack(first), class_weight)
+            repeated = [first] if first is not None and iter(x) is x else []
+            return _Source(None, x, repeated, class_weight, batch_size, False)
+        data = self._checked(x, y, sample_weight, class_weight)
+        return _Source(data, None, [], None, min(batch_size, len(data[0])), shuffle)
+
+    def _epoch(
+        self,
+        source: _Source,
+        epoch: int,
+        most_batches: int | None,
+        hooks: CallbackList,
+        progress: Progress,
+    ) -> dict[str, float] | None:
+        """One epoch; None if a loss that is not finite ended training quietly."""
+        good = self._snapshot()
+        hooks.call("epoch_begin", epoch, {})
+        tally = epochs_of.Tally(self)
+        try:
+            if source.data is not None:
+                x, y, weights = source.data
+                if source.feed is None:
+                    source.feed = Feed(self.trainer(), x)
+                order = np.arange(len(x), dtype=np.int64)
+                if source.shuffle:
+                    order = permutation(len(x), Key(self.seed, SHUFFLE, epoch))
+                epochs_of.train(
+                    self,
+                    source.feed,
+                    y,
+                    weights,
+                    order,
+                    source.batch_size,
+                    epoch,
+                    tally,
+                    hooks,
+                    progress.advance,
+                    most_batches=most_batches,
+                )
+            else:
+                self._stream(source, epoch, most_batches, tally, hooks, progress)
+        except FloatingPointError as error:
+            self._restore(good)
+            message = (
+                f"epoch {epoch + 1}: {error}. The weights from before this epoch are kept; a lower "
+                "learning rate or clipnorm may help"
+            )
+            quiet = [found for found in hooks.callbacks if isinstance(found, TerminateOnNaN)]
+            if not quiet:
+                raise FloatingPointError(message) from error
+            for callback in quiet:
+                callback.terminated(message)
+            self.stop_training = True
+            return None
+        self.epochs_done = epoch + 1
+        return tally.logs()
+
+    def _stream(
+        self,
+        source: _Source,
+        epoch: int,
+        most_batches: int | None,
+        tally: epochs_of.Tally,
+        hooks: CallbackList,
+        progress: Progress,
+    ) -> None:
+        """An epoch of batches that come from a generator."""
+        count = 0
+        for part in islice(source.batches(), most_batches):
+            rows = self._checked(*unpack(part), source.class_weight)
+            self._step_through(rows, len(rows[0]), epoch, tally, hooks, progress, count)
+            count += 1
+            if self.stop_training:
+                return
+        if count == 0:
+            raise ValueError(
+                "x must yield at least one batch an epoch: give steps_per_epoch, or an iterable "
+                f"that starts anew. Received: none in epoch {epoch + 1}"
+            )
+
+    def _step_through(
+        self,
+        rows: tuple[Array, Array, Array | None],
+        batch_size: int,
+        epoch: int,
+        tally: epochs_of.Tally,
+        hooks: CallbackList | None = None,
+        progress: Progress | None = None,
+        first_batch: int = 0,
+    ) -> None:
+        """Train on rows as they come, in one batch."""
+        x, y, weights = rows
+        epochs_of.train(
+            self,
+            Feed(self.trainer(), x),
+            y,
+            weights,
+            np.arange(len(x), dtype=np.int64),
+            batch_size,
+            epoch,
+            tally,
+            hooks or CallbackList((), self._itself(), {}),
+            progress.advance if progress is not None else lambda rows, logs: None,
+            first_batch,
+        )
+
+    def _held_out(self, data: Any) -> tuple[Any, ...]:
+        """Validation data, checked before the first epoch."""
+        if is_stream(data):
+            stream: tuple[Any, ...] = data
+            return stream
+        if len(data) not in (2, 3):
+            raise ValueError(
+                "validation_data must be (x, y) or (x, y, sample_weight). "
+                f"Received: {len(data)} entries"
+            )
+        x, y, weights = unpack(tuple(data))
+        self._checked(x, y, weights, None, "validation ")
+        return x, y, weights
+
+    def _validate(self, data: tuple[Any, ...], steps: int | None) -> dict[str, float]:
+        if is_stream(data):
+            return dict(self.evaluate(data, steps=steps, return_dict=True))
+        x, y, weights = data
+        return dict(self.evaluate(x, y, sample_weight=weights, return_dict=True))
+
+    def _snapshot(self) -> list[Array]:
+        """Copies of weights, optimizer state and its number of steps."""
+        state = [array for slot in self.optimizer.state for array in slot]
+        steps = np.array(self.optimizer.iterations)
+        return [array.copy() for array in (*self.weights, *state, steps)]
+
+    def _restore(self, snapshot: list[Array]) -> None:
+        *arrays, steps = snapshot
+        state = [array for slot in self.optimizer.state for array in slot]
+        for own, kept in zip((*self.weights, *state), arrays, strict=True):
+            own[...] = kept
+        self.optimizer.iterations = int(steps)
+
+
+class _Source:
+    """Where epochs take their rows from: checked arrays, or a stream of batches."""
+
+    def __init__(
+        self,
+        data: tuple[Array, Array, Array | None] | None,
+        stream: Any,
+        first: list[Any],
+        class_weight: Mapping[int, float] | None,
+        batch_size: int,
+        shuffle: bool,
+    ) -> None:
+        self.data, self.stream, self.first = data, stream, first
+        self.class_weight, self.batch_size, self.shuffle = class_weight, batch_size, shuffle
+        self.feed: Feed | None = None
+        self.rows = None if data is None else len(data[0])
+        self.steps = None if data is None else -(-len(data[0]) // batch_size)
+
+    def batches(self) -> Iterable[Any]:
+        """The batches of an epoch; one that was taken for building comes first."""
+        while self.first:
+            yield self.first.pop()
+        yield from self.stream
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        kind = "a positive integer" if least else "an integer >= 0"
+        raise ValueError(f"{name} must be {kind}. Received: {name}={value!r}")
+    return int(value)
+
+
+def _given(y: ArrayLike | None) -> ArrayLike:
+    if y is None:
+        raise ValueError("y must be given. Received: y=None")
+    return y

@@ -1,0 +1,55 @@
+"""Layer 6: batches that come one at a time, from generators or other iterables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+Part = tuple[Any, Any, Any]
+
+
+def is_stream(x: Any) -> bool:
+    """Whether `x` yields batches rather than being an array."""
+    if isinstance(x, np.ndarray | list | tuple) or hasattr(x, "__array__"):
+        return False
+    return isinstance(x, Iterable)
+
+
+def batches(x: Any, y: Any, sample_weight: Any, steps: int | None) -> Iterator[Part]:
+    """(x, y, sample_weight) of the array that `x` is, or of each batch that it yields.
+
+    Raises
+    ------
+    ValueError
+        If a stream is given together with y, or yields nothing or something else.
+    """
+    if not is_stream(x):
+        yield x, y, sample_weight
+        return
+    if y is not None or sample_weight is not None:
+        raise ValueError("y and sample_weight must come from the generator. Received: both kinds")
+    count = 0
+    for part in islice(x, steps):
+        count += 1
+        yield unpack(part)
+    if count == 0:
+        raise ValueError("x must yield at least one batch. Received: none")
+
+
+def unpack(part: Any) -> Part:
+    """(x, y) or (x, y, sample_weight) as three.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not isinstance(part, tuple) or len(part) not in (2, 3):
+        raise ValueError(
+            "a generator must yield tuples (x, y) or (x, y, sample_weight). "
+            f"Received: {type(part).__name__}"
+        )
+    return part if len(part) == 3 else (*part, None)

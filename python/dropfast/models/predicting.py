@@ -1,0 +1,197 @@
+"""Layer 6: what a model answers: calls, predictions, Monte Carlo predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dropfast.arrays import Array
+from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.models.data import Feed, check_x
+from dropfast.models.monte_carlo import MonteCarlo, sample
+from dropfast.models.stack import Stack
+from dropfast.random import CALLS
+from dropfast.training.engine import Native
+
+
+class Predicting(Stack):
+    """A stack that computes. See `dropfast.Sequential`."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.calls = 0
+        self.epochs_done = 0
+
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
+        """Send one batch through the model.
+
+        Parameters
+        ----------
+        x
+            Batch, first axis the rows.
+        training
+            Whether stochastic layers draw: at (seed, 5 * 2**48 + place, number of the call).
+
+        Returns
+        -------
+        ndarray
+            The outputs.
+
+        Raises
+        ------
+        ValueError
+            If the shape doesn't fit.
+        """
+        array = self._take(x)
+        engine = self.engine()
+        rows = engine.direct(array)
+        rows = engine.convert(array) if rows is None else rows
+        if not training:
+            return engine.forward(rows)
+        keys = self.plan.keys(self.seed, CALLS, self.calls)
+        self.calls += 1
+        return engine.forward(rows, keys, self._rates_now())
+
+    def predict(
+        self,
+        x: ArrayLike,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | None = None,
+    ) -> Array:
+        """Outputs without dropout.
+
+        Parameters
+        ----------
+        x
+            Inputs, first axis the rows; a memory map is read in blocks.
+        batch_size
+            Rows at a time; None chooses. It doesn't change the results.
+        verbose
+            For compatibility: predictions are silent.
+        steps
+            Number of batches after which to stop; None for all rows.
+        callbacks
+            Told when it starts and ends.
+
+        Returns
+        -------
+        ndarray
+            Outputs, in the model's dtype.
+
+        Raises
+        ------
+        ValueError
+            If the shape doesn't fit or there is no row.
+
+        Examples
+        --------
+        >>> import numpy as np, dropfast as df
+        >>> model = df.Sequential([df.layers.Dropout(0.5), df.layers.Dense(2)], seed=0)
+        >>> model.predict(np.ones((3, 4))).shape
+        (3, 2)
+        """
+        runner = self._runner
+        if (
+            type(runner) is Native
+            and type(x) is np.ndarray
+            and callbacks is None
+            and steps is None
+            and (rows := runner.direct(x)) is not None
+            and x.shape[1:] == self.input_shape[1:]
+            and len(x)
+        ):
+            return runner.forward(rows)
+        array = self._take(x)
+        if batch_size is not None and steps is not None:
+            array = array[: batch_size * steps]
+        hooks = CallbackList(callbacks or (), self._itself(), {})
+        hooks.call("predict_begin")
+        outputs = self._outputs(array, batch_size)
+        hooks.call("predict_end")
+        return outputs
+
+    def predict_on_batch(self, x: ArrayLike) -> Array:
+        """Outputs of one batch, without dropout."""
+        return self(x)
+
+    def predict_mc(
+        self,
+        x: ArrayLike,
+        samples: int = 100,
+        quantiles: Sequence[float] | None = None,
+        information: bool = False,
+        return_samples: bool = False,
+    ) -> MonteCarlo:
+        """Predict with dropout left on, many times: mean and spread tell how sure the model is.
+
+        Gal and Ghahramani 2016. Sample s draws at (seed, 4 * 2**48 + place, s), so results repeat.
+
+        Parameters
+        ----------
+        x
+            Inputs, first axis the rows.
+        samples
+            Number of passes.
+        quantiles
+            Which quantiles to compute, each in [0, 1].
+        information
+            Whether to compute what `MonteCarlo.mutual_information` needs; for classifiers.
+        return_samples
+            Whether to keep the raw samples.
+
+        Returns
+        -------
+        MonteCarlo
+            Unpacks into mean and standard deviation, both float64 of the outputs' shape.
+
+        Raises
+        ------
+        ValueError
+            If an argument is outside its range.
+
+        Examples
+        --------
+        >>> import numpy as np, dropfast as df
+        >>> model = df.Sequential([df.layers.Dropout(0.5), df.layers.Dense(1)], seed=0)
+        >>> mean, std = model.predict_mc(np.ones((3, 4)), samples=10)
+        >>> mean.shape, bool((std > 0).all())
+        ((3, 1), True)
+        """
+        array = self._take(x)
+        engine = self.engine()
+        rows = engine.direct(array)
+        rows = engine.convert(array) if rows is None else rows
+        rates = self._rates_now()
+        return sample(self, rows, samples, quantiles, information, return_samples, rates)
+
+    def _take(self, x: ArrayLike) -> Array:
+        """Checked inputs; builds the model where that is still to be done."""
+        array = check_x(x, self._input_shape if self.built else None)
+        if not self.built:
+            self.build((None, *array.shape[1:]))
+        return array
+
+    def _outputs(self, x: Array, batch_size: int | None = None) -> Array:
+        """Outputs of checked inputs, block after block."""
+        engine = self.engine()
+        feed = Feed(engine, x)
+        if feed.whole is not None and batch_size is None and isinstance(engine, Native):
+            return engine.forward(feed.whole)
+        outputs = [engine.forward(rows) for _, rows in feed.blocks(np.dtype(self.dtype))]
+        return np.concatenate(outputs)
+
+    def _rates_now(self) -> Array | None:
+        """Rates of schedules where training stands."""
+        rates = self.plan.rates(self._steps_done(), 1, max(self.epochs_done - 1, 0))
+        return None if rates is None else rates[0]
+
+    def _steps_done(self) -> int:
+        return 0
+
+    def _itself(self) -> Any:
+        return self

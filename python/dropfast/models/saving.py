@@ -1,0 +1,296 @@
+"""Layer 6: models in safetensors files: arrays, and a description as JSON. Never pickle.
+
+Metadata: ``format`` "dropfast", ``version`` of this layout, ``model`` the description. Arrays:
+``weights.<i>.<layer>.<name>`` in the order of ``model.weights``, ``optimizer.<slot>.<i>``.
+A file is written beside its place and moved there, so a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dropfast.arrays import Array, shape_text
+from dropfast.configurable import deserialize, serialize
+from dropfast.layers.base import Layer
+from dropfast.layers.input import Input
+
+if TYPE_CHECKING:
+    from dropfast.models.sequential import Sequential
+    from dropfast.models.stack import Stack
+
+VERSION = 1
+_KEYS = {"name", "seed", "dtype", "input_shape", "layers", "places"}
+_TRAINING = {"compile", "iterations", "epochs_done", "calls"}
+
+
+def describe_model(model: Stack) -> dict[str, Any]:
+    """Layers and settings of a model as plain values; a layer at several places is named once."""
+    unique: list[Layer] = []
+    places = []
+    for layer in model.layers:
+        at = next((i for i, known in enumerate(unique) if known is layer), len(unique))
+        if at == len(unique):
+            unique.append(layer)
+        places.append(at)
+    known = model._input_shape
+    return {
+        "name": model.name,
+        "seed": model.seed,
+        "dtype": model.dtype,
+        "input_shape": None if known is None else list(known[1:]),
+        "layers": [serialize(layer) for layer in unique],
+        "places": places,
+    }
+
+
+def model_from_description(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Sequential:
+    """A model, with new weights, from its description.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown or missing, or a value doesn't fit.
+    """
+    from dropfast.models.sequential import Sequential
+
+    _check_keys("model config", config, _KEYS)
+    places, shape = config["places"], config["input_shape"]
+    if not isinstance(config["layers"], list) or not isinstance(places, list):
+        raise ValueError("layers and places of a model config must be lists. Received: others")
+    layers = [deserialize(entry, custom_objects) for entry in config["layers"]]
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise ValueError(f"layers of a model config must be layers. Received: {layer!r}")
+    for place in places:
+        if not isinstance(place, int) or not 0 <= place < len(layers):
+            raise ValueError(
+                f"places of a model config must be in [0, {len(layers) - 1}]. Received: {place!r}"
+            )
+    stack: list[Layer] = [layers[place] for place in places]
+    if shape is not None:
+        stack.insert(0, Input(shape))
+    return Sequential(stack, config["seed"], config["name"], config["dtype"])
+
+
+def _check_keys(what: str, config: Any, keys: set[str]) -> None:
+    if not isinstance(config, Mapping):
+        raise ValueError(f"{what} must be a mapping. Received: {type(config).__name__}")
+    for name in sorted(set(config) ^ keys):
+        fault = "unknown" if name in config else "missing"
+        raise ValueError(
+            f"{what} must have the keys {', '.join(sorted(keys))}. Received: {fault} key {name!r}"
+        )
+
+
+def save(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Sequential.save`."""
+    _ = model.plan
+    description = {**describe_model(model), **_training(model)}
+    arrays = _weights(model)
+    if model.compiled:
+        for i, slot in enumerate(model.optimizer.state):
+            arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
+    _write(filepath, arrays, description, overwrite)
+
+
+def save_weights(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    """See `Sequential.save_weights`."""
+    _ = model.plan
+    _write(filepath, _weights(model), None, overwrite)
+
+
+def _weights(model: Stack) -> dict[str, Array]:
+    names = []
+    for i, layer in enumerate(model.layers):
+        if not any(layer is other for other in model.layers[:i]):
+            names += [f"{layer.name}.{weight.name}" for weight in layer._weights]
+    pairs = zip(names, model.weights, strict=True)
+    return {f"weights.{i}.{name}": array for i, (name, array) in enumerate(pairs)}
+
+
+def _training(model: Sequential) -> dict[str, Any]:
+    compiled = None
+    if model.compiled:
+        compiled = {
+            "optimizer": serialize(model.optimizer),
+            "loss": serialize(model.loss),
+            "metrics": [serialize(name) for name in model._metric_names],
+            "rows_per_mask": model.rows_per_mask,
+        }
+    return {
+        "compile": compiled,
+        "iterations": model._steps_done(),
+        "epochs_done": model.epochs_done,
+        "calls": model.calls,
+    }
+
+
+def _write(
+    filepath: str | os.PathLike[str],
+    arrays: Mapping[str, Array],
+    description: Mapping[str, Any] | None,
+    overwrite: bool,
+) -> None:
+    from safetensors.numpy import save as to_bytes
+
+    path = os.fspath(filepath)
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"filepath must not exist. Received: filepath={path!r}")
+    metadata = {"format": "dropfast", "version": str(VERSION)}
+    if description is not None:
+        metadata["model"] = json.dumps(description, allow_nan=False)
+    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
+    part = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.unlink(part)
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+) -> Sequential:
+    """Read a model that `Sequential.save` wrote, ready to predict and to train on.
+
+    Parameters
+    ----------
+    filepath
+        The file.
+    custom_objects
+        Your own layers, losses and functions by name.
+    compile
+        Whether loss, optimizer and its state are read too.
+
+    Returns
+    -------
+    Sequential
+        The model.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, of a later version, or describes no model.
+    FileNotFoundError
+        If there is none.
+
+    Examples
+    --------
+    See `Sequential.save`.
+    """
+    path = os.fspath(filepath)
+    metadata, arrays = _read(path)
+    if "model" not in metadata:
+        raise ValueError(f"file must hold a model, not weights alone. Received: {path!r}")
+    try:
+        description = json.loads(metadata["model"])
+        return _assemble(description, arrays, custom_objects, compile)
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        raise ValueError(f"file {path!r} must describe a model: {error}") from error
+
+
+def _assemble(
+    description: Any,
+    arrays: Mapping[str, Array],
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+) -> Sequential:
+    _check_keys("the description", description, _KEYS | _TRAINING)
+    model = model_from_description({name: description[name] for name in _KEYS}, custom_objects)
+    model.set_weights(_in_order(arrays, [*_weights(model)]))
+    for name in ("iterations", "epochs_done", "calls"):
+        if not isinstance(description[name], int) or description[name] < 0:
+            raise ValueError(f"{name} must be an integer >= 0. Received: {description[name]!r}")
+    model.epochs_done, model.calls = description["epochs_done"], description["calls"]
+    settings = description["compile"]
+    if settings is None or not compile:
+        return model
+    _check_keys("compile", settings, {"optimizer", "loss", "metrics", "rows_per_mask"})
+    model.compile(**{key: deserialize(settings[key], custom_objects) for key in settings})
+    optimizer = model.optimizer
+    optimizer.iterations = description["iterations"]
+    if any(name.startswith("optimizer.") for name in arrays):
+        optimizer.build(model.trainable_weights)
+        for i, slot in enumerate(optimizer.state):
+            found = _in_order(arrays, [f"optimizer.{i}.{j}" for j in range(len(slot))])
+            for j, (own, kept) in enumerate(zip(slot, found, strict=True)):
+                if own.shape != kept.shape:
+                    raise ValueError(
+                        f"optimizer.{i}.{j} must have shape {shape_text(own.shape)}. "
+                        f"Received: shape {shape_text(kept.shape)}"
+                    )
+                own[...] = kept
+    return model
+
+
+def load_weights(model: Sequential, filepath: str | os.PathLike[str]) -> None:
+    """See `Sequential.load_weights`."""
+    own = _weights(model) if model.built else {}
+    _, arrays = _read(os.fspath(filepath))
+    _ = model.plan
+    stored = sorted(
+        (name for name in arrays if name.startswith("weights.")),
+        key=lambda name: int(name.split(".")[1]),
+    )
+    if len(stored) != len(own):
+        raise ValueError(f"file must hold {len(own)} weight arrays. Received: {len(stored)} arrays")
+    model.set_weights([arrays[name] for name in stored])
+
+
+def _in_order(arrays: Mapping[str, Array], names: list[str]) -> list[Array]:
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(f"file must hold the array {missing[0]!r}. Received: a file without it")
+    return [arrays[name] for name in names]
+
+
+def _read(path: str) -> tuple[dict[str, str], dict[str, Array]]:
+    """Metadata and arrays of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, of another program or of a later version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"filepath must exist. Received: filepath={path!r}")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            _check_version(path, metadata)
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"filepath must be a whole safetensors file. Received: {path!r} ({error})"
+        ) from error
+
+
+def _check_version(path: str, metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != "dropfast":
+        raise ValueError(
+            f"file must be written by dropfast. Received: {path!r}, of another program"
+        )
+    version = metadata.get("version", "")
+    if not version.isdecimal() or int(version) < 1:
+        raise ValueError(f"version of {path!r} must be a number. Received: {version!r}")
+    if int(version) > VERSION:
+        raise ValueError(
+            f"version of {path!r} must be at most {VERSION}: a later dropfast wrote it. "
+            f"Received: version {version}"
+        )

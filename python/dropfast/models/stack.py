@@ -1,0 +1,285 @@
+"""Layer 6: a stack of layers: adding, building, weights. What every model is before it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from dropfast.arrays import Array, Shape, float_dtype, shape_text
+from dropfast.configurable import Configurable
+from dropfast.layers.base import Layer, Weight, copy_weights
+from dropfast.layers.input import Input
+from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
+from dropfast.training.engine import Engine, Native
+from dropfast.training.plan import Plan, make_plan
+from dropfast.training.stepwise import Stepwise
+
+
+class Stack(Configurable):
+    """Layers in a row, with their weights. See `dropfast.Sequential`."""
+
+    kind = "model"
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> None:
+        self.dtype = float_dtype(dtype).name
+        self.seed: int = draw_seed() if seed is None else Key(seed).seed
+        check_seed(self.seed)
+        self.name = "sequential" if name is None else str(name)
+        self.rows_per_mask = 1
+        self._layers: list[Layer] = []
+        self._input_shape: Shape | None = None
+        self._built: Plan | None = None
+        self._runner: Engine | None = None
+        for layer in layers or ():
+            self.add(layer)
+
+    # Layers.
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order; an `Input` is not among them."""
+        return list(self._layers)
+
+    def add(self, layer: Layer) -> None:
+        """Add a layer at the end.
+
+        Parameters
+        ----------
+        layer
+            A layer; an `Input` must come first.
+
+        Raises
+        ------
+        TypeError
+            If it is no layer.
+        ValueError
+            If an `Input` comes late or its shape doesn't fit.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer must be a Layer. Received: layer={layer!r}")
+        if isinstance(layer, Input):
+            if self._layers or self._input_shape:
+                raise ValueError(
+                    "an Input must be the first layer. Received: an Input after others"
+                )
+            self._input_shape = (None, *layer.shape)
+            return
+        if layer._given_name is None and not any(layer is other for other in self._layers):
+            layer.name = self._free_name(layer.name)
+        self._change([*self._layers, layer])
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if not self._layers:
+            raise ValueError("model must have a layer to remove. Received: a model without layers")
+        last = self._layers[-1]
+        self._change(self._layers[:-1])
+        return last
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its place.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or not exactly one of both is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(
+                f"one of name and index must be given. Received: name={name!r}, index={index!r}"
+            )
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(
+                    f"index must be below {len(self._layers)}. Received: index={index}"
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in self._layers)
+        raise ValueError(f"name must be one of {known}. Received: name={name!r}")
+
+    def _free_name(self, name: str) -> str:
+        taken = {layer.name for layer in self._layers}
+        free, count = name, 0
+        while free in taken:
+            count += 1
+            free = f"{name}_{count}"
+        return free
+
+    def _change(self, layers: list[Layer]) -> None:
+        """Take another list of layers; where the input is known, build."""
+        before = self._layers
+        self._layers, self._built, self._runner = layers, None, None
+        try:
+            if self._input_shape is not None and layers:
+                self.build(self._input_shape)
+        except BaseException:
+            self._layers = before
+            raise
+
+    # Building.
+
+    @property
+    def built(self) -> bool:
+        """Whether shapes and weights are known."""
+        return self._built is not None
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Make the weights for inputs of a shape.
+
+        Parameters
+        ----------
+        input_shape
+            Shape of a batch, with None for the number of rows; None takes the known one.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not known or a layer can't take it.
+        """
+        shape = self._input_shape if input_shape is None else tuple(input_shape)
+        if not self._layers:
+            raise ValueError("model must have layers before it is built. Received: none")
+        if shape is None:
+            raise ValueError("input_shape must be given where no Input is. Received: None")
+        if len(shape) < 2 or not all(isinstance(size, int) and size > 0 for size in shape[1:]):
+            raise ValueError(
+                "input_shape must be (None, sizes...), sizes positive. "
+                f"Received: input_shape={shape_text(shape)}"
+            )
+        shape = (None, *shape[1:])
+        if self._built is not None:
+            if shape != self._input_shape:
+                raise ValueError(
+                    f"input_shape must be {shape_text(self._input_shape or ())}, for which the "
+                    f"model is built. Received: input_shape={shape_text(shape)}"
+                )
+            return
+        at, made = shape, 0
+
+        def next_key() -> Key:
+            nonlocal made
+            made += 1
+            return Key(self.seed, WEIGHTS | made - 1)
+
+        for i, layer in enumerate(self._layers):
+            if layer.built and not any(layer is other for other in self._layers[:i]):
+                made += len(layer.weights)
+            layer.build_once(at, self.dtype, next_key)
+            at = layer.compute_output_shape(at)
+        self._input_shape = shape
+        self._plan_again()
+
+    def _plan_again(self) -> None:
+        self._built = make_plan(self._layers, self._input_shape or (), self.rows_per_mask)
+        self._runner = None
+
+    @property
+    def plan(self) -> Plan:
+        """Places of the built model.
+
+        Raises
+        ------
+        ValueError
+            If it is not built.
+        """
+        if self._built is None:
+            raise ValueError(
+                f"model {self.name!r} must be built: call build, fit or predict. Received: a model "
+                "that is not built"
+            )
+        return self._built
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of a batch of inputs."""
+        return self.plan.places[0].input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of a batch of outputs."""
+        return self.plan.places[-1].output_shape
+
+    def engine(self, only_stepwise: bool = False) -> Engine:
+        """What the model runs on, chosen once: one native network where that knows all layers."""
+        if self._runner is None or (only_stepwise and not isinstance(self._runner, Stepwise)):
+            plan, dtype = self.plan, np.dtype(self.dtype)
+            if plan.obstacle or only_stepwise:
+                self._runner = Stepwise(plan, self._weights, self.rows_per_mask, dtype)
+            else:
+                self._runner = Native(plan, self.input_shape, self.weights, dtype)
+        return self._runner
+
+    # Weights.
+
+    @property
+    def _weights(self) -> list[Weight]:
+        found: list[Weight] = []
+        for i, layer in enumerate(self._layers):
+            if not any(layer is other for other in self._layers[:i]):
+                found += layer._weights
+        return found
+
+    @property
+    def weights(self) -> list[Array]:
+        """All weight arrays in the order of the layers, themselves and not copies."""
+        return [weight.value for weight in self._weights]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weight arrays that training moves."""
+        return self._collect(lambda layer: layer.trainable_weights)
+
+    def _collect(self, what: Callable[[Layer], list[Array]]) -> list[Array]:
+        found: list[Array] = []
+        for i, layer in enumerate(self._layers):
+            if not any(layer is other for other in self._layers[:i]):
+                found += what(layer)
+        return found
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weight arrays."""
+        return [array.copy() for array in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy arrays into the model's weights.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or their number or a shape does not fit; no weight is
+            changed then.
+        """
+        _ = self.plan
+        copy_weights(f"model {self.name!r}", self._weights, weights)
+
+    def count_params(self) -> int:
+        """Number of weights, all arrays together."""
+        return sum(array.size for array in self.weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers and settings, without weights."""
+        from dropfast.models.saving import describe_model
+
+        return describe_model(self)
+
+    def __repr__(self) -> str:
+        inner = ", ".join(map(repr, self._layers))
+        return f"Sequential([{inner}], seed={self.seed})"

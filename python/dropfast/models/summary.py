@@ -1,0 +1,118 @@
+"""Layer 6: a model as a table of text, and as a picture in a notebook."""
+
+from __future__ import annotations
+
+import html as escape
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dropfast.arrays import shape_text
+from dropfast.layers import AlphaDropout, Dropout
+from dropfast.layers.base import Layer
+from dropfast.models import explaining
+
+if TYPE_CHECKING:
+    from dropfast.models.fitting import Fitting
+
+# Rows of the batch on which the share of dropped elements is measured.
+_MEASURED_ROWS = 1024
+
+
+def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
+    """The lines of `Sequential.summary`."""
+    head = ["Layer (type)", "Output shape", "Weights", "Rate"]
+    realised = _realised(model)
+    if realised:
+        head.append("Dropped")
+    table = [head, *_rows(model, realised)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    if line_length is not None:
+        widths[0] += max(line_length - sum(widths) - 2 * (len(widths) - 1), 0)
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    yield f'Model "{model.name}" (seed {model.seed}, {model.dtype})'
+    yield rule
+    for i, row in enumerate(table):
+        cells = (
+            cell.rjust(width) if j >= 2 else cell.ljust(width)
+            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+        if i == 0:
+            yield rule
+    yield rule
+    if not model.built:
+        yield "Not built: shapes and weights come with the first data."
+        return
+    trainable = sum(array.size for array in model.trainable_weights)
+    yield f"Weights: {model.count_params():,}, of which {trainable:,} are trained"
+    if model.plan.obstacle:
+        yield f"Runs layer by layer, because of {model.plan.obstacle}"
+
+
+def _rows(model: Fitting, realised: dict[int, float]) -> Iterator[list[str]]:
+    for i, layer in enumerate(model.layers):
+        shape = shape_text(model.plan.places[i].output_shape) if model.built else "?"
+        weights = f"{layer.count_params():,}" if layer.built else "?"
+        row = [f"{layer.name} ({type(layer).__name__})", shape, weights, rate_text(layer)]
+        if realised:
+            row.append(f"{100 * realised[i]:.2f} %" if i in realised else "")
+        yield row
+
+
+def rate_text(layer: Layer) -> str:
+    """The rate of a layer as it was given; "" for layers without."""
+    rate: Any = getattr(layer, "rate", None)
+    return "" if rate is None else f"{rate:g}" if isinstance(rate, float) else repr(rate)
+
+
+def _realised(model: Fitting) -> dict[int, float]:
+    """Share of dropped elements by place in the latest step, once there was one."""
+    if not model.built or model._steps_done() == 0:
+        return {}
+    shares = {}
+    step = model._steps_done() - 1
+    epoch = max(model.epochs_done - 1, 0)
+    keys = model.plan.keys(model.seed, step=step)
+    for place, key in zip(model.plan.stochastic, keys, strict=True):
+        layer = place.layer
+        if isinstance(layer, Dropout | AlphaDropout):
+            shape = (_MEASURED_ROWS, *(size or 1 for size in place.input_shape[1:]))
+            rate = layer.rate_at(step, epoch)
+            mask = explaining.mask_of(layer, shape, rate, key, model.rows_per_mask)
+            shares[place.index] = 1.0 - float(mask.mean())
+    return shares
+
+
+def html(model: Fitting) -> str:
+    """The network as boxes in a row, dropout hatched by its rate."""
+    boxes = [_box("input", shape_text(model.input_shape) if model.built else "?", "", 0.0)]
+    for i, layer in enumerate(model.layers):
+        shape = shape_text(model.plan.places[i].output_shape) if model.built else ""
+        rate = getattr(layer, "rate", 0.0)
+        share = rate if isinstance(rate, float) else 0.5
+        text = f"rate {rate_text(layer)}" if rate_text(layer) else _activation(layer)
+        boxes.append(_box(layer.name, shape, text, share if rate_text(layer) else 0.0))
+    arrow = '<span style="color:#888">→</span>'
+    title = escape.escape(f"{model.name}, {model.count_params():,} weights, seed {model.seed}")
+    return (
+        f'<div style="font-family:sans-serif;font-size:12px"><div>{title}</div>'
+        '<div style="display:flex;flex-wrap:wrap;align-items:center;gap:4px">'
+        f"{arrow.join(boxes)}</div></div>"
+    )
+
+
+def _activation(layer: Layer) -> str:
+    function = getattr(layer, "activation", None)
+    return "" if function is None or function.name == "linear" else str(function.name)
+
+
+def _box(name: str, shape: str, text: str, rate: float) -> str:
+    ground = "#fff"
+    if rate > 0.0:
+        filled = f"rgba(200,80,60,.35) {8 * rate:.1f}px"
+        ground = f"repeating-linear-gradient(45deg,{filled},transparent {8 * rate:.1f}px 8px)"
+    parts = "<br>".join(escape.escape(part) for part in (name, shape, text) if part)
+    return (
+        '<div style="border:1px solid #888;border-radius:4px;padding:4px 6px;color:#000;'
+        f'text-align:center;background:{ground}">{parts}</div>'
+    )

@@ -1,0 +1,203 @@
+"""Layer 6: drop rates that move while a model trains.
+
+Curriculum dropout (Morerio et al. 2017) raises the rate; early and late dropout (Liu et al. 2023,
+"Dropout reduces underfitting") switch it off or on after some time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from dropfast.configurable import Configurable
+
+Unit = Literal["epoch", "step"]
+
+
+class Schedule(Configurable):
+    """Base: a value as a function of time, counted in epochs or optimizer steps from 0.
+
+    Parameters
+    ----------
+    unit
+        "epoch" or "step".
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.schedules.Linear(0.0, 0.5, over=10)(5)
+    0.25
+    """
+
+    kind = "schedule"
+
+    def __init__(self, unit: Unit = "epoch") -> None:
+        if unit not in ("epoch", "step"):
+            raise ValueError(f"unit must be 'epoch' or 'step'. Received: unit={unit!r}")
+        self.unit: Unit = unit
+
+    def __call__(self, time: int) -> float:
+        """The value at a time."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(time)")
+
+    def extremes(self) -> tuple[float, ...]:
+        """Values that bound all others, as far as they are known."""
+        return ()
+
+
+class Constant(Schedule):
+    """Always `value`."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def __call__(self, time: int) -> float:
+        """The value."""
+        return self.value
+
+    def extremes(self) -> tuple[float, ...]:
+        """The value."""
+        return (self.value,)
+
+
+class Linear(Schedule):
+    """From `start` to `end` along a line, over a time; then `end`.
+
+    Parameters
+    ----------
+    start, end
+        First and last value.
+    over
+        Time between them, positive.
+    unit
+        "epoch" or "step".
+    """
+
+    def __init__(self, start: float, end: float, over: int, unit: Unit = "epoch") -> None:
+        super().__init__(unit)
+        if not over > 0:
+            raise ValueError(f"over must be positive. Received: over={over!r}")
+        self.start, self.end, self.over = start, end, over
+
+    def __call__(self, time: int) -> float:
+        """The value at a time."""
+        done = min(time / self.over, 1.0)
+        return (1.0 - done) * self.start + done * self.end
+
+    def extremes(self) -> tuple[float, ...]:
+        """Both ends."""
+        return (self.start, self.end)
+
+
+class Cosine(Linear):
+    """From `start` to `end` along half a cosine wave, over a time; then `end`.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> round(df.schedules.Cosine(0.5, 0.0, over=4)(2), 6)
+    0.25
+    """
+
+    def __call__(self, time: int) -> float:
+        """The value at a time."""
+        share = 0.5 * (1.0 + math.cos(math.pi * min(time / self.over, 1.0)))
+        return share * self.start + (1.0 - share) * self.end
+
+
+class Early(Schedule):
+    """`rate` before `until`, 0 from then on: early dropout, against underfitting.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> early = df.schedules.Early(0.1, until=50)
+    >>> early(49), early(50)
+    (0.1, 0.0)
+    """
+
+    def __init__(self, rate: float, until: int, unit: Unit = "epoch") -> None:
+        super().__init__(unit)
+        self.rate, self.until = rate, until
+
+    def __call__(self, time: int) -> float:
+        """The rate at a time."""
+        return self.rate if time < self.until else 0.0
+
+    def extremes(self) -> tuple[float, ...]:
+        """The rate."""
+        return (self.rate,)
+
+
+class Late(Schedule):
+    """0 before `start`, `rate` from then on: late dropout, against overfitting."""
+
+    def __init__(self, rate: float, start: int, unit: Unit = "epoch") -> None:
+        super().__init__(unit)
+        self.rate, self.start = rate, start
+
+    def __call__(self, time: int) -> float:
+        """The rate at a time."""
+        return self.rate if time >= self.start else 0.0
+
+    def extremes(self) -> tuple[float, ...]:
+        """The rate."""
+        return (self.rate,)
+
+
+class Call(Schedule):
+    """A function of your own of the time."""
+
+    def __init__(self, function: Callable[[int], float], unit: Unit = "epoch") -> None:
+        super().__init__(unit)
+        if not callable(function):
+            raise TypeError(f"function must be callable. Received: function={function!r}")
+        self.function = function
+
+    def __call__(self, time: int) -> float:
+        """The function's value."""
+        return float(self.function(time))
+
+
+def get_rate(rate: Any) -> float | Schedule:
+    """A rate as layers keep it: a number in [0, 1] or a schedule that stays there.
+
+    Raises
+    ------
+    ValueError
+        If it isn't, so far as that can be known before training.
+    """
+    if isinstance(rate, Schedule):
+        for value in rate.extremes():
+            _check(value, f"of {rate!r}", "rate")
+        return rate
+    if callable(rate):
+        return Call(rate)
+    return _check(rate, "", "rate")
+
+
+def value_at(rate: float | Schedule, step: int, epoch: int, name: str) -> float:
+    """The rate at a step of training.
+
+    Raises
+    ------
+    ValueError
+        If a schedule leaves [0, 1].
+    """
+    if not isinstance(rate, Schedule):
+        return rate
+    time = step if rate.unit == "step" else epoch
+    return _check(rate(time), f"of {rate!r} at {rate.unit} {time}", name)
+
+
+def _check(rate: Any, where: str, name: str) -> float:
+    try:
+        number = math.nan if isinstance(rate, str | bytes) else float(rate)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number <= 1.0:
+        where = f" {where}" if where else ""
+        raise ValueError(f"{name}{where} must be in [0, 1]. Received: {name}={rate!r}")
+    return number

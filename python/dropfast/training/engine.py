@@ -1,0 +1,137 @@
+"""Layer 6: what a model trains and predicts with, and the native one of the two kinds.
+
+Both kinds take rows as `convert` returns them and give the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropfast import _core
+from dropfast.arrays import Array, Shape
+from dropfast.losses import Loss
+from dropfast.optimizers import Optimizer
+from dropfast.random import Key
+from dropfast.training.plan import Plan, features
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run of batches: what is constant while the native side works."""
+
+    order: NDArray[np.int64]
+    start: int
+    batches: int
+    batch_size: int
+    learning_rates: NDArray[np.float64]
+    keys: Sequence[Key]
+    rates: NDArray[np.float64] | None
+    first_step: int
+    sample_weight: Array | None
+    predictions: Array | None
+    milliseconds: float
+
+
+class Engine(Protocol):
+    """Runs a stack of layers."""
+
+    def direct(self, x: Array) -> Array | None:
+        """`x` as the engine takes it if that needs no copy, else None."""
+
+    def convert(self, x: Array) -> Array:
+        """`x` as the engine takes it."""
+
+    def forward(
+        self,
+        x: Array,
+        keys: Sequence[Key] | None = None,
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Array:
+        """Outputs of one batch; with keys as in training."""
+
+    def monte_carlo(
+        self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Mean and sum of squared deviations over samples, float64."""
+
+    def train(
+        self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
+    ) -> tuple[int, float, int]:
+        """Batches done, sum over rows of losses, number of rows classified right."""
+
+
+class Native:
+    """The whole stack as one native network."""
+
+    def __init__(
+        self, plan: Plan, input_shape: Shape, params: Sequence[Array], dtype: np.dtype[Any]
+    ) -> None:
+        self.plan, self.dtype = plan, dtype
+        self.input_shape = input_shape
+        self.params = list(params)
+        self.size = features(input_shape)
+        self.units = features(plan.places[-1].output_shape)
+        self.network = _core.Network(plan.program, self.size, dtype.name)
+        self._rescales = any(
+            type(place.layer).__name__ == "Rescaling" for place in plan.places[: plan.preparation]
+        )
+
+    def direct(self, x: Array) -> Array | None:
+        """A view [n, features], where the dtype fits and nothing is rescaled."""
+        if self._rescales or x.dtype != self.dtype or not x.flags.c_contiguous:
+            return None
+        return x.reshape(len(x), self.size)
+
+    def convert(self, x: Array) -> Array:
+        """Rescaled rows [n, features] in the model's dtype."""
+        rows = self.plan.prepare(np.asarray(x, self.dtype))
+        return np.ascontiguousarray(rows.reshape(len(x), self.size))
+
+    def forward(
+        self,
+        x: Array,
+        keys: Sequence[Key] | None = None,
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Array:
+        """Outputs [n, units] of one batch; with keys as in training."""
+        out = np.empty((len(x), self.units), self.dtype)
+        self.network.forward(self.params, x, out, keys=keys, rates=rates)
+        return out
+
+    def monte_carlo(
+        self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Mean and sum of squared deviations over samples."""
+        mean, m2 = np.zeros((2, len(x), self.units))
+        self.network.predict_mc(self.params, x, mean, m2, keys=keys, samples=samples, rates=rates)
+        return mean, m2
+
+    def train(
+        self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
+    ) -> tuple[int, float, int]:
+        """A run of batches in one native call."""
+        spec: Mapping[str, Any] = loss.spec() or {}
+        return self.network.train(
+            self.params,
+            optimizer.state,
+            x,
+            y,
+            order=run.order,
+            start=run.start,
+            batches=run.batches,
+            batch_size=run.batch_size,
+            loss=spec,
+            optimizer=optimizer.spec(),
+            learning_rates=run.learning_rates,
+            keys=run.keys,
+            rates=run.rates,
+            first_step=run.first_step,
+            sample_weight=run.sample_weight,
+            predictions=run.predictions,
+            milliseconds=run.milliseconds,
+        )

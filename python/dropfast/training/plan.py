@@ -1,0 +1,144 @@
+"""Layer 6: what a stack of layers amounts to: places, randomness, and whether it runs natively.
+
+A place is a position in ``model.layers``. Its index is the stream of its random numbers, so one
+layer object at two places draws two masks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropfast import schedules
+from dropfast.arrays import Array, Shape
+from dropfast.layers import Flatten, Rescaling
+from dropfast.layers.base import Layer
+from dropfast.random import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A layer in its position."""
+
+    index: int
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Places of a built model, and what follows from them.
+
+    Attributes
+    ----------
+    places
+        All of them, in order.
+    preparation
+        Number of places at the start that only reshape and rescale data (Flatten, Rescaling).
+    program
+        The places after those in the native network's terms; empty if that can't run them.
+    obstacle
+        Why it can't, or "".
+    """
+
+    places: Sequence[Place]
+    preparation: int
+    program: Sequence[dict[str, Any]]
+    obstacle: str
+
+    @property
+    def stochastic(self) -> list[Place]:
+        """The places that draw random numbers."""
+        return [place for place in self.places if place.layer.stochastic]
+
+    @property
+    def moving(self) -> bool:
+        """Whether a schedule moves a rate."""
+        return any(
+            isinstance(getattr(place.layer, "rate", None), schedules.Schedule)
+            for place in self.stochastic
+        )
+
+    def keys(self, seed: int, domain: int = 0, step: int = 0) -> list[Key]:
+        """Where each stochastic place draws."""
+        found = []
+        for place in self.stochastic:
+            own: int | None = getattr(place.layer, "seed", None)
+            found.append(Key(seed if own is None else own, domain | place.index, step))
+        return found
+
+    def rates(self, first_step: int, count: int, epoch: int) -> NDArray[np.float64] | None:
+        """Rates of some steps, [count, stochastic places]; None if no schedule moves one."""
+        if not self.moving:
+            return None
+        rows = [
+            [place.layer.rate_at(first_step + i, epoch) or 0.0 for place in self.stochastic]
+            for i in range(count)
+        ]
+        return np.array(rows, np.float64).reshape(count, len(self.stochastic))
+
+    def prepare(self, x: Array) -> Array:
+        """Rows as the first place after the preparation takes them."""
+        from dropfast.layers.base import Passage
+
+        for place in self.places[: self.preparation]:
+            x = place.layer.forward(x, Passage())
+        return x
+
+
+def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -> Plan:
+    """Look at built layers.
+
+    Parameters
+    ----------
+    layers
+        In order.
+    input_shape
+        Of the first one, with None for the batch.
+    rows_per_mask
+        For layers that set none of their own.
+    """
+    places, shape = [], input_shape
+    for index, layer in enumerate(layers):
+        output = layer.compute_output_shape(shape)
+        places.append(Place(index, layer, shape, output))
+        shape = output
+    preparation = 0
+    while preparation < len(places) and isinstance(layers[preparation], Flatten | Rescaling):
+        preparation += 1
+    program: list[dict[str, Any]] = []
+    obstacle = _shared(layers)
+    for place in places[preparation:]:
+        if isinstance(place.layer, Flatten):
+            continue
+        described = place.layer.native(place.input_shape)
+        if described is None:
+            obstacle = obstacle or f"layer {place.index} ({place.layer.name})"
+            break
+        if described["kind"] == "dropout":
+            described.setdefault("rows_per_mask", rows_per_mask)
+        program.append(described)
+    if not obstacle and len(shape) != 2:
+        obstacle = "outputs that are no vectors"
+    if not obstacle and not any(described["kind"] == "dense" for described in program):
+        obstacle = "a stack without Dense"
+    return Plan(places, preparation, [] if obstacle else program, obstacle)
+
+
+def _shared(layers: Sequence[Layer]) -> str:
+    """A layer with weights that stands twice, if there is one."""
+    for index, layer in enumerate(layers):
+        if layer.weights and any(layer is other for other in layers[:index]):
+            return f"layer {index} ({layer.name}), which shares weights"
+    return ""
+
+
+def features(shape: Shape) -> int:
+    """Numbers in one row."""
+    return math.prod(size for size in shape[1:] if size is not None)
