@@ -36,7 +36,7 @@ class Callback:
     >>> x = np.ones((32, 1))
     >>> history = model.fit(x, x, epochs=100, verbose=0, callbacks=[StopWhenGood()])
     >>> len(history.epoch)
-    3
+    4
     """
 
     model: Sequential

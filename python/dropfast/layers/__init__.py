@@ -5,26 +5,42 @@ from __future__ import annotations
 from dropfast.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from dropfast.layers.alpha_dropout import AlphaDropout
 from dropfast.layers.base import Layer, Passage
+from dropfast.layers.batch_normalization import BatchNormalization
 from dropfast.layers.dense import Dense
+from dropfast.layers.drop_connect import DropConnect
 from dropfast.layers.dropout import Dropout
 from dropfast.layers.flatten import Flatten
 from dropfast.layers.gaussian_dropout import GaussianDropout
+from dropfast.layers.gaussian_noise import GaussianNoise
 from dropfast.layers.input import Input
+from dropfast.layers.layer_normalization import LayerNormalization
 from dropfast.layers.rescaling import Rescaling
+from dropfast.layers.spatial_dropout import (
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 
 __all__ = [
     "ELU",
     "Activation",
     "AlphaDropout",
+    "BatchNormalization",
     "Dense",
+    "DropConnect",
     "Dropout",
     "Flatten",
     "GaussianDropout",
+    "GaussianNoise",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Passage",
     "ReLU",
     "Rescaling",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
 ]

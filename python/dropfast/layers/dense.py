@@ -122,7 +122,8 @@ class Dense(Layer):
         passage.gradients["kernel"] = self.kernel_gradient(dkernel, passage)
         if self.use_bias:
             passage.gradients["bias"] = dbias
-        return dx.reshape(shape)
+        shaped: Array = dx.reshape(shape)
+        return shaped
 
     def kernel_of(self, passage: Passage) -> Array:
         """The kernel that this passage goes through."""

@@ -25,11 +25,13 @@ class Flatten(Layer):
     def forward(self, x: Array, passage: Passage) -> Array:
         """[n, ...] -> [n, features]."""
         passage.saved = x.shape
-        return x.reshape((len(x), math.prod(x.shape[1:])))
+        flat: Array = x.reshape((len(x), math.prod(x.shape[1:])))
+        return flat
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """Back into the input's shape."""
-        return grad.reshape(passage.saved)
+        shaped: Array = grad.reshape(passage.saved)
+        return shaped
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The product of a row's sizes."""

@@ -17,6 +17,7 @@ from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
+from dropfast.models.source import Rows, Source
 from dropfast.progress import Progress, resolve_verbose
 from dropfast.random import SHUFFLE, Key, permutation
 
@@ -214,7 +215,7 @@ class Fitting(Compiled):
         class_weight: Mapping[int, float] | None,
         batch_size: int,
         shuffle: bool,
-    ) -> _Source:
+    ) -> Source:
         """Where epochs take their rows from."""
         if is_stream(x):
             if y is not None or sample_weight is not None:
@@ -225,13 +226,14 @@ class Fitting(Compiled):
             if first is not None and not self.built:
                 self._checked(*unpack(first), class_weight)
             repeated = [first] if first is not None and iter(x) is x else []
-            return _Source(None, x, repeated, class_weight, batch_size, False)
+            return Source(None, x, repeated, class_weight)
         data = self._checked(x, y, sample_weight, class_weight)
-        return _Source(data, None, [], None, min(batch_size, len(data[0])), shuffle)
+        size = min(batch_size, len(data[0]))
+        return Source(data, batch_size=size, shuffle=shuffle)
 
     def _epoch(
         self,
-        source: _Source,
+        source: Source,
         epoch: int,
         most_batches: int | None,
         hooks: CallbackList,
@@ -282,7 +284,7 @@ class Fitting(Compiled):
 
     def _stream(
         self,
-        source: _Source,
+        source: Source,
         epoch: int,
         most_batches: int | None,
         tally: epochs_of.Tally,
@@ -305,7 +307,7 @@ class Fitting(Compiled):
 
     def _step_through(
         self,
-        rows: tuple[Array, Array, Array | None],
+        rows: Rows,
         batch_size: int,
         epoch: int,
         tally: epochs_of.Tally,
@@ -361,31 +363,6 @@ class Fitting(Compiled):
         for own, kept in zip((*self.weights, *state), arrays, strict=True):
             own[...] = kept
         self.optimizer.iterations = int(steps)
-
-
-class _Source:
-    """Where epochs take their rows from: checked arrays, or a stream of batches."""
-
-    def __init__(
-        self,
-        data: tuple[Array, Array, Array | None] | None,
-        stream: Any,
-        first: list[Any],
-        class_weight: Mapping[int, float] | None,
-        batch_size: int,
-        shuffle: bool,
-    ) -> None:
-        self.data, self.stream, self.first = data, stream, first
-        self.class_weight, self.batch_size, self.shuffle = class_weight, batch_size, shuffle
-        self.feed: Feed | None = None
-        self.rows = None if data is None else len(data[0])
-        self.steps = None if data is None else -(-len(data[0]) // batch_size)
-
-    def batches(self) -> Iterable[Any]:
-        """The batches of an epoch; one that was taken for building comes first."""
-        while self.first:
-            yield self.first.pop()
-        yield from self.stream
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:

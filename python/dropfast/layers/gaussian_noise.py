@@ -1,0 +1,53 @@
+"""Layer 6: GaussianNoise."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from dropfast.arrays import Array
+from dropfast.layers.base import Layer, Passage
+from dropfast.random import check_seed, random_normal
+
+
+class GaussianNoise(Layer):
+    """Adds Gaussian noise of mean 0 in training.
+
+    Parameters
+    ----------
+    stddev
+        Standard deviation, at least 0.
+    seed
+        Seed of its own; None takes the model's.
+
+    Raises
+    ------
+    ValueError
+        If `stddev` is negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> y = df.layers.GaussianNoise(0.1, seed=0)(np.zeros((1, 10_000)), training=True)
+    >>> round(float(y.std()), 2)
+    0.1
+    """
+
+    stochastic: ClassVar[bool] = True
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0.0 <= stddev < float("inf"):
+            raise ValueError(f"stddev must be at least 0 and finite. Received: stddev={stddev!r}")
+        self.stddev, self.seed = float(stddev), check_seed(seed)
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """The input plus noise."""
+        if not passage.training or passage.key is None:
+            return x
+        noise = self.stddev * random_normal(x.size, passage.key).reshape(x.shape)
+        noisy: Array = x + noise.astype(x.dtype)
+        return noisy
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The gradient itself."""
+        return grad
