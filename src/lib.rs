@@ -3,6 +3,7 @@
 //! The rooms, lowest first; a room imports only from rooms above it in this list:
 //! `error`, `simd`, `parallel` (0); `math`, `rng` (1); `dropout`, `gemm` (2); `dense` (3); `train` (4); `python` (5).
 
+pub mod dense;
 pub mod error;
 pub mod gemm;
 pub mod math;

@@ -31,19 +31,34 @@ const EXP: Coefficients = Coefficients {
 const OVERFLOW: Constant = Constant { single: 89.0, double: 710.0 };
 const UNDERFLOW: Constant = Constant { single: -104.0, double: -746.0 };
 
+/// `x = n ln 2 + r` with |r| <= ln(2) / 2, as `n` and `exp(r) - 1 = r + r² q(r)`.
+#[inline(always)]
+fn reduce<X: Vector>(s: X::Token, x: X) -> (X, X) {
+    let n = x.mul(splat(s, LOG2_E)).round();
+    let r = n.neg_mul_add(LN_2_LOW.splat(s), n.neg_mul_add(LN_2_HIGH.splat(s), x));
+    (n, r.mul(r).mul_add(EXP.evaluate(s, r), r))
+}
+
 /// `exp(x)` to 1 ulp; subnormal results to 1 of their own.
-///
-/// `x = n ln 2 + r`, and `exp(x) = 2ⁿ (1 + r + r² q(r))`.
 #[inline(always)]
 pub fn exp<X: Vector>(s: X::Token, x: X) -> X {
     // In this order of operands NaN passes both.
     let x = UNDERFLOW.splat::<X>(s).max(OVERFLOW.splat::<X>(s).min(x));
-    let n = x.mul(splat(s, LOG2_E)).round();
-    let r = n.neg_mul_add(LN_2_LOW.splat(s), n.neg_mul_add(LN_2_HIGH.splat(s), x));
-    let one_plus = r.mul(r).mul_add(EXP.evaluate(s, r), r).add(splat(s, 1.0));
+    let (n, reduced) = reduce(s, x);
+    let one_plus = reduced.add(splat(s, 1.0));
     // 2ⁿ itself may be no normal number. Its two halves are, and only the second product can round.
     let half = n.mul(splat(s, 0.5)).round();
     one_plus.mul(half.exp2_integer()).mul(n.sub(half).exp2_integer())
+}
+
+/// `exp(x) - 1` for `x <= 0`, to 2 ulp however small x is.
+#[inline(always)]
+pub fn expm1<X: Vector>(s: X::Token, x: X) -> X {
+    // At -40 the result is -1 in both types, and 2ⁿ still a normal number. In this order NaN passes.
+    let x = splat::<X>(s, -40.0).max(x);
+    let (n, reduced) = reduce(s, x);
+    let power = n.exp2_integer();
+    power.mul_add(reduced, power.sub(splat(s, 1.0)))
 }
 
 /// The logistic function `1 / (1 + exp(-x))` to 2.5 ulp.

@@ -1,8 +1,8 @@
-//! Layer 1: the natural logarithm, and softplus on top of it.
+//! Layer 1: the natural logarithm.
 
 use std::f64::consts::SQRT_2;
 
-use super::exp::{LN_2_HIGH, LN_2_LOW, exp};
+use super::exp::{LN_2_HIGH, LN_2_LOW};
 use super::{Coefficients, Constant, splat};
 use crate::simd::{Element, Vector};
 
@@ -51,7 +51,7 @@ pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
     X::splat(s, X::Elem::from_f64(f64::NAN)).select(x.lt(X::zero(s)), result)
 }
 
-/// `ln(1 + x)` for `x >= 0`, to 2 ulp however small x is.
+/// `ln(1 + x)` for `x >= -1/2`, to 2 ulp however small x is.
 ///
 /// What the sum `u = 1 + x` lost to rounding comes back as `(x - (u - 1)) / u`.
 #[inline(always)]
@@ -60,10 +60,4 @@ pub fn log1p<X: Vector>(s: X::Token, x: X) -> X {
     let u = one.add(x);
     let lost = x.sub(u.sub(one)).div(u);
     ln(s, u).add(lost.keep(u.lt(splat(s, f64::INFINITY))))
-}
-
-/// `ln(1 + exp(x))` to 3 ulp; no argument overflows.
-#[inline(always)]
-pub fn softplus<X: Vector>(s: X::Token, x: X) -> X {
-    x.max(X::zero(s)).add(log1p(s, exp(s, x.abs().neg())))
 }

@@ -13,8 +13,8 @@ mod ln;
 mod normal;
 mod trigonometric;
 
-pub use exp::{exp, sigmoid, tanh};
-pub use ln::{ln, log1p, softplus};
+pub use exp::{exp, expm1, sigmoid, tanh};
+pub use ln::{ln, log1p};
 pub use normal::{Normal, normal};
 pub use trigonometric::sin_cos_2pi;
 

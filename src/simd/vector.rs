@@ -138,6 +138,35 @@ pub trait Vector: Copy + Send + Sync {
         unsafe { Self::load_first(s, slice.as_ptr(), slice.len().min(Self::LANES)) }
     }
 
+    /// All lanes from the start of a slice.
+    ///
+    /// # Panics
+    /// Where the slice is shorter than a vector.
+    #[inline(always)]
+    fn read(s: Self::Token, slice: &[Self::Elem]) -> Self {
+        assert!(slice.len() >= Self::LANES);
+        // SAFETY: just checked.
+        unsafe { Self::load(s, slice.as_ptr()) }
+    }
+
+    /// Writes all lanes to the start of a slice.
+    ///
+    /// # Panics
+    /// Where the slice is shorter than a vector.
+    #[inline(always)]
+    fn write(self, slice: &mut [Self::Elem]) {
+        assert!(slice.len() >= Self::LANES);
+        // SAFETY: just checked.
+        unsafe { self.store(slice.as_mut_ptr()) }
+    }
+
+    /// Writes as many of the first lanes as the slice takes.
+    #[inline(always)]
+    fn write_first(self, slice: &mut [Self::Elem]) {
+        // SAFETY: no more lanes are written than the slice has.
+        unsafe { self.store_first(slice.as_mut_ptr(), slice.len().min(Self::LANES)) }
+    }
+
     /// Loads all lanes; no alignment is needed.
     ///
     /// # Safety
