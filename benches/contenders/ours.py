@@ -37,7 +37,7 @@ class Network:
         return self.model.predict(x, verbose=0)
 
     def predict_mc(self, x, samples):
-        return self.model.predict_mc(x, samples=samples)[0]
+        return self.model.predict_mc(x, samples=samples).mean
 
 
 class AllThreads:

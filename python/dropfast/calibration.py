@@ -79,7 +79,8 @@ def reliability(y_true: ArrayLike, y_pred: ArrayLike, bins: int = 10) -> Reliabi
         raise ValueError(
             f"y_true must have shape {probabilities.shape[:1]}. Received: shape {labels.shape}"
         )
-    outside = ~((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
+    # A float32 softmax may pass 1 by a rounding.
+    outside = ~((probabilities >= 0) & (probabilities <= 1 + 1e-5)).all(axis=1)
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
@@ -87,7 +88,7 @@ def reliability(y_true: ArrayLike, y_pred: ArrayLike, bins: int = 10) -> Reliabi
         )
     if bins < 1:
         raise ValueError(f"bins must be at least 1. Received: bins={bins}")
-    confidence = probabilities.max(axis=1)
+    confidence = np.minimum(probabilities.max(axis=1), 1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1)
     # Right-closed bins; confidence 0 (one class of probability 0) goes to the first.
