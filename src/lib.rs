@@ -9,6 +9,7 @@ pub mod gemm;
 pub mod math;
 pub mod parallel;
 pub mod simd;
+pub mod train;
 
 #[cfg(feature = "python")]
 mod python;

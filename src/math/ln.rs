@@ -51,7 +51,7 @@ pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
     X::splat(s, X::Elem::from_f64(f64::NAN)).select(x.lt(X::zero(s)), result)
 }
 
-/// `ln(1 + x)` for `x >= -1/2`, to 2 ulp however small x is.
+/// `ln(1 + x)` for `x > -1`, to 2 ulp however small x is.
 ///
 /// What the sum `u = 1 + x` lost to rounding comes back as `(x - (u - 1)) / u`.
 #[inline(always)]

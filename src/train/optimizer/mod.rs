@@ -1,0 +1,173 @@
+//! Layer 4: optimizers as updates of one vector of a parameter, with Keras 3's formulas.
+//!
+//! An [`Optimizer`] is what the user chose; [`with_rule`] turns it, for one step, into an [`UpdateRule`] with all
+//! constants computed in `f64` and rounded once, and hands that to a [`RuleVisitor`] as a type: the loops over
+//! parameters know nothing of other optimizers. Clipping by value, then weight decay, then the update, as in Keras.
+
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+use self::rules::{Adam, Descent, Momentum, Nesterov, Regulated, RmsProp};
+use crate::simd::{Element, Simd, V};
+
+/// The most slots of state that an optimizer keeps for each parameter.
+pub const STATES: usize = 3;
+
+/// An optimizer with its hyperparameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Optimizer {
+    /// Which, with its own hyperparameters.
+    pub kind: OptimizerKind,
+    /// Decoupled weight decay: `w -= weight_decay · learning_rate · w` before each update.
+    pub weight_decay: f64,
+    /// Largest magnitude of an element of the gradient.
+    pub clipvalue: Option<f64>,
+}
+
+/// Which optimizer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OptimizerKind {
+    /// Gradient descent; slots: momentum, unless that is 0.
+    Sgd {
+        /// In [0, 1].
+        momentum: f64,
+        /// Whether the step looks ahead (Nesterov 1983).
+        nesterov: bool,
+    },
+    /// Adam (Kingma and Ba 2014), or AdamW with weight decay; slots: m, v and, with amsgrad, the largest v.
+    Adam {
+        /// Decay of the mean gradient, in [0, 1).
+        beta_1: f64,
+        /// Decay of the mean squared gradient, in [0, 1).
+        beta_2: f64,
+        /// Added to the root ("epsilon hat" of the paper).
+        epsilon: f64,
+        /// Whether the largest v so far is used (Reddi et al. 2018).
+        amsgrad: bool,
+    },
+    /// RMSprop (Hinton 2012); slots: velocity, then if centered the average gradient, then momentum unless that is 0.
+    RmsProp {
+        /// Decay of the averages, in [0, 1).
+        rho: f64,
+        /// At least 0.
+        momentum: f64,
+        /// Added under the root.
+        epsilon: f64,
+        /// Whether the variance of the gradient is used instead of its mean square.
+        centered: bool,
+    },
+}
+
+/// Clipping that needs whole gradients, and so is done by whoever has them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NormClip {
+    /// Each parameter's gradient to a Euclidean norm of its own.
+    Each(f64),
+    /// All gradients together to one norm.
+    Global(f64),
+}
+
+/// An optimizer at one step, in the type of the parameters.
+pub trait UpdateRule<T: Element>: Copy + Send + Sync {
+    /// Slots of state in use.
+    const STATES: usize;
+
+    /// The new values of some parameters and of their state; slots that are not in use are passed through.
+    fn update<S: Simd>(
+        self,
+        s: S,
+        value: V<S, T>,
+        gradient: V<S, T>,
+        states: [V<S, T>; STATES],
+    ) -> (V<S, T>, [V<S, T>; STATES]);
+}
+
+/// Something to do with an update rule, whichever it is.
+pub trait RuleVisitor<T: Element> {
+    /// What it returns.
+    type Output;
+
+    /// Does it.
+    fn visit<R: UpdateRule<T>>(self, rule: R) -> Self::Output;
+}
+
+impl Optimizer {
+    /// Slots of state for each parameter.
+    pub fn states(&self) -> usize {
+        match self.kind {
+            OptimizerKind::Sgd { momentum, .. } => usize::from(momentum != 0.0),
+            OptimizerKind::Adam { amsgrad, .. } => 2 + usize::from(amsgrad),
+            OptimizerKind::RmsProp { momentum, centered, .. } => {
+                1 + usize::from(centered) + usize::from(momentum != 0.0)
+            }
+        }
+    }
+}
+
+/// Calls the visitor with the optimizer's rule for step `step` (counted from 1).
+pub fn with_rule<T: Element, W: RuleVisitor<T>>(
+    optimizer: &Optimizer,
+    learning_rate: f64,
+    step: u64,
+    visitor: W,
+) -> W::Output {
+    let decay = optimizer.weight_decay * learning_rate;
+    let visitor = Regulate { decay, clipvalue: optimizer.clipvalue, visitor };
+    match optimizer.kind {
+        OptimizerKind::Sgd { momentum: 0.0, .. } => visitor.visit(Descent::new(learning_rate)),
+        OptimizerKind::Sgd { momentum, nesterov: false } => visitor.visit(Momentum::new(learning_rate, momentum)),
+        OptimizerKind::Sgd { momentum, nesterov: true } => {
+            visitor.visit(Nesterov(Momentum::new(learning_rate, momentum)))
+        }
+        OptimizerKind::Adam { beta_1, beta_2, epsilon, amsgrad } => {
+            let unbias = (1.0 - power(beta_2, step)).sqrt() / (1.0 - power(beta_1, step));
+            let rate = learning_rate * unbias;
+            if amsgrad {
+                visitor.visit(Adam::<T, true>::new(rate, beta_1, beta_2, epsilon))
+            } else {
+                visitor.visit(Adam::<T, false>::new(rate, beta_1, beta_2, epsilon))
+            }
+        }
+        OptimizerKind::RmsProp { rho, momentum, epsilon, centered } => match (centered, momentum != 0.0) {
+            (false, false) => visitor.visit(RmsProp::<T, false, false>::new(learning_rate, rho, momentum, epsilon)),
+            (false, true) => visitor.visit(RmsProp::<T, false, true>::new(learning_rate, rho, momentum, epsilon)),
+            (true, false) => visitor.visit(RmsProp::<T, true, false>::new(learning_rate, rho, momentum, epsilon)),
+            (true, true) => visitor.visit(RmsProp::<T, true, true>::new(learning_rate, rho, momentum, epsilon)),
+        },
+    }
+}
+
+/// Wraps a rule into clipping and weight decay, where there are any.
+struct Regulate<W> {
+    decay: f64,
+    clipvalue: Option<f64>,
+    visitor: W,
+}
+
+impl<W> Regulate<W> {
+    fn visit<T: Element, R: UpdateRule<T>>(self, rule: R) -> W::Output
+    where
+        W: RuleVisitor<T>,
+    {
+        if self.decay == 0.0 && self.clipvalue.is_none() {
+            return self.visitor.visit(rule);
+        }
+        let bound = self.clipvalue.unwrap_or(f64::INFINITY);
+        self.visitor.visit(Regulated { rule, bound: T::from_f64(bound), decay: T::from_f64(self.decay) })
+    }
+}
+
+/// `base^exponent` by repeated squaring: the same bits everywhere, which a library's power does not promise.
+fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut result = 1.0;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result *= base;
+        }
+        base *= base;
+        exponent >>= 1;
+    }
+    result
+}
