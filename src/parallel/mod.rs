@@ -12,7 +12,7 @@ mod shared;
 
 pub use barrier::Barrier;
 pub use pool::{MAX_THREADS, configure, for_each_range, num_threads, set_num_threads, team};
-pub use shared::Shared;
+pub use shared::{Shared, View};
 
 /// One of the threads of a [`team`].
 pub struct Member<'a> {

@@ -23,7 +23,39 @@ impl<T> Clone for Shared<'_, T> {
 
 impl<T> Copy for Shared<'_, T> {}
 
+/// A slice that several threads read while others have it [`Shared`]: when, is the callers' agreement.
+pub struct View<'a, T>(Shared<'a, T>);
+
+impl<T> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for View<'_, T> {}
+
+impl<'a, T> View<'a, T> {
+    /// A slice that nobody writes.
+    pub fn new(slice: &'a [T]) -> Self {
+        Self(Shared { start: slice.as_ptr().cast_mut(), len: slice.len(), lifetime: PhantomData })
+    }
+
+    /// The slice.
+    ///
+    /// # Safety
+    /// While it is borrowed no thread writes it.
+    pub unsafe fn get(&self) -> &'a [T] {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.view() }
+    }
+}
+
 impl<'a, T> Shared<'a, T> {
+    /// The same slice, to read.
+    pub fn to_view(self) -> View<'a, T> {
+        View(self)
+    }
+
     /// Takes the slice for the lifetime of the hand-over.
     pub fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
@@ -42,6 +74,15 @@ impl<'a, T> Shared<'a, T> {
     /// The address of the first element.
     pub fn as_ptr(&self) -> *mut T {
         self.start
+    }
+
+    /// All of it, to read.
+    ///
+    /// # Safety
+    /// While it is borrowed no thread writes it.
+    pub unsafe fn view(&self) -> &'a [T] {
+        // SAFETY: in bounds; not written by the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 
     /// One thread's part.

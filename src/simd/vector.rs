@@ -1,6 +1,7 @@
 //! Layer 0: the traits that kernels are written over: token, vector, lane mask, element type.
 
 use super::Level;
+use crate::aligned::Zeroable;
 
 /// A level's token: proof that the processor has its instructions.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -29,11 +30,11 @@ pub trait Kernel {
 pub type V<S, T> = <T as Element>::Vector<S>;
 
 /// An element type of the kernels: `f32` or `f64`.
-pub trait Element: Copy + Send + Sync + PartialEq + PartialOrd + Default + std::fmt::Debug + 'static {
+pub trait Element: Zeroable + Send + Sync + PartialEq + PartialOrd + Default + std::fmt::Debug + 'static {
     /// The vector of this type on level `S`.
     type Vector<S: Simd>: Vector<Elem = Self, Token = S>;
     /// The unsigned integer of the same width.
-    type Bits: Copy + Send + Sync + Default + From<u32> + 'static;
+    type Bits: Zeroable + Send + Sync + Default + From<u32> + 'static;
 
     /// Lanes of a vector, the same on every level.
     const LANES: usize = 64 / size_of::<Self>();
@@ -44,6 +45,8 @@ pub trait Element: Copy + Send + Sync + PartialEq + PartialOrd + Default + std::
 
     /// The nearest value of this type.
     fn from_f64(x: f64) -> Self;
+    /// The value of a byte.
+    fn from_u8(x: u8) -> Self;
     /// The value in double precision, exactly.
     fn to_f64(self) -> f64;
     /// `self * a + b`, rounded once.
@@ -60,6 +63,11 @@ impl Element for f32 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x as f32
+    }
+
+    #[inline(always)]
+    fn from_u8(x: u8) -> Self {
+        Self::from(x)
     }
 
     #[inline(always)]
@@ -83,6 +91,11 @@ impl Element for f64 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn from_u8(x: u8) -> Self {
+        Self::from(x)
     }
 
     #[inline(always)]
@@ -255,6 +268,17 @@ pub trait Vector: Copy + Send + Sync {
     /// # Safety
     /// `LANES` integers at `p` are readable.
     unsafe fn load_bits(s: Self::Token, p: *const <Self::Elem as Element>::Bits) -> Self::Bits;
+
+    /// One integer a lane from the start of a slice.
+    ///
+    /// # Panics
+    /// Where the slice is shorter than a vector.
+    #[inline(always)]
+    fn read_bits(s: Self::Token, slice: &[<Self::Elem as Element>::Bits]) -> Self::Bits {
+        assert!(slice.len() >= Self::LANES);
+        // SAFETY: just checked.
+        unsafe { Self::load_bits(s, slice.as_ptr()) }
+    }
 
     /// Lanes of `bits` in which bit `index` (below the lane's width) is set.
     fn test_bit(bits: Self::Bits, index: u32) -> Self::Mask;
