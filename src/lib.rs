@@ -5,10 +5,12 @@
 
 pub mod aligned;
 pub mod dense;
+pub mod dropout;
 pub mod error;
 pub mod gemm;
 pub mod math;
 pub mod parallel;
+pub mod rng;
 pub mod simd;
 pub mod train;
 

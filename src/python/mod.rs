@@ -2,13 +2,35 @@
 
 use pyo3::prelude::*;
 
+mod arguments;
+mod config;
+mod dropout;
 mod errors;
+mod floats;
+mod key;
+mod random;
 
 /// The native module `dropfast._core`.
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     configure()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<key::Key>()?;
+    module.add_function(wrap_pyfunction!(dropout::dropout, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::dropout_backward, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::dropout_mask, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::alpha_dropout, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::alpha_dropout_backward, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::gaussian_dropout, module)?)?;
+    module.add_function(wrap_pyfunction!(dropout::gaussian_dropout_backward, module)?)?;
+    module.add_function(wrap_pyfunction!(random::random_words, module)?)?;
+    module.add_function(wrap_pyfunction!(random::random_uniform, module)?)?;
+    module.add_function(wrap_pyfunction!(random::random_normal, module)?)?;
+    module.add_function(wrap_pyfunction!(random::permutation, module)?)?;
+    module.add_function(wrap_pyfunction!(config::set_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(config::get_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
+    module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
     Ok(())
 }
 

@@ -45,7 +45,7 @@ macro_rules! op {
 
 /// Sixteen `f32`: lanes 0 to 7, lanes 8 to 15.
 #[derive(Debug, Clone, Copy)]
-pub struct F32x8x2(__m256, __m256);
+pub struct F32x8x2(pub(super) __m256, pub(super) __m256);
 
 /// Eight `f64`: lanes 0 to 3, lanes 4 to 7.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +53,11 @@ pub struct F64x4x2(__m256d, __m256d);
 
 /// Lane mask of [`F32x8x2`].
 #[derive(Debug, Clone, Copy)]
-pub struct Mask32(__m256, __m256);
+pub struct Mask32(pub(super) __m256, pub(super) __m256);
 
 /// Lane mask of [`F64x4x2`].
 #[derive(Debug, Clone, Copy)]
-pub struct Mask64(__m256d, __m256d);
+pub struct Mask64(pub(super) __m256d, pub(super) __m256d);
 
 /// Where the lanes of an integer register stand in [`FIRST_32`]: a load at `8 - n` gives n lanes of ones.
 static FIRST_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

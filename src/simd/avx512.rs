@@ -51,7 +51,7 @@ macro_rules! op {
 /// Sixteen `f32`.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct F32x16(__m512);
+pub struct F32x16(pub(super) __m512);
 
 /// Eight `f64`.
 #[derive(Debug, Clone, Copy)]

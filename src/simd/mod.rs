@@ -32,18 +32,29 @@
 //! registers, the scalar level in an array. All levels do the same operations in the same lanes, which is half of the
 //! promise that they return the same bits; the other half is in `docs/numerics.md`.
 
+mod aes;
+mod aes_soft;
+#[cfg(target_arch = "x86_64")]
+mod aes_x86;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod half;
 mod level;
 mod scalar;
 mod vector;
 
+pub use aes::{
+    Aes, AesKernel, AesLevel, MaskOf, STEP, SoftAes, aes_level, available_aes, dispatch_aes, dispatch_aes_at,
+};
+#[cfg(target_arch = "x86_64")]
+pub use aes::{AesNi, Vaes256, Vaes512};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub use half::Half;
 pub use level::{Level, available, dispatch, dispatch_at, level, pin};
 pub use scalar::Scalar;
 pub use vector::{Element, Kernel, Mask, Simd, V, Vector};

@@ -1,0 +1,212 @@
+//! Layer 2: any layout: decisions as bits for a piece of a run, then the transform on it.
+
+use super::contiguous::{GRAIN, Pointer, apply_contiguous, partial_step, step};
+use super::layout::{Place, Walk};
+use super::{Decisions, Layout, Sample, Transform, gaussian};
+use crate::parallel::for_each_range;
+use crate::rng::{Key, keep_bits_at};
+use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
+
+/// Elements of a piece of a run: its decisions take 512 bytes and stay in L1 beside 2 x 16 KiB of `f32`.
+const PIECE: usize = 4096;
+
+/// Transforms an array of any layout, in parallel where it pays.
+///
+/// # Safety
+/// Every element of the layout is readable from `x` and writable from `y`, no two positions share an output element,
+/// and input and output are the same elements or do not overlap.
+pub unsafe fn apply<T: Sample, F: Transform<T::Work>>(
+    level: AesLevel,
+    decisions: Decisions,
+    transform: F,
+    layout: &Layout,
+    x: *const T,
+    y: *mut T,
+) {
+    if layout.is_empty() {
+        return;
+    }
+    if layout.is_contiguous(size_of::<T>()) {
+        // SAFETY: one run of `len` elements.
+        return unsafe { apply_contiguous(decisions, transform, x, y, layout.len()) };
+    }
+    let (x, y) = (Pointer(x.cast_mut()), Pointer(y));
+    let inner = layout.inner().size;
+    let runs = layout.len() / inner;
+    if runs == 1 {
+        return for_each_range(inner, GRAIN, |elements| {
+            dispatch_aes_at(level, Runs { decisions, transform, layout, x: x.get(), y: y.get(), runs: 0..1, elements });
+        });
+    }
+    for_each_range(runs, GRAIN.div_ceil(inner), |runs| {
+        let elements = 0..inner;
+        dispatch_aes_at(level, Runs { decisions, transform, layout, x: x.get(), y: y.get(), runs, elements });
+    });
+}
+
+/// Some runs of a layout, or a part of one run.
+struct Runs<'a, T, F> {
+    decisions: Decisions,
+    transform: F,
+    layout: &'a Layout,
+    x: *const T,
+    y: *mut T,
+    runs: std::ops::Range<usize>,
+    elements: std::ops::Range<usize>,
+}
+
+impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Aes>(self, a: A) {
+        let ready = self.transform.ready(a.simd());
+        let mut bits = [0u32; PIECE / STEP];
+        let inner = self.layout.inner();
+        for from in self.elements.clone().step_by(PIECE) {
+            let n = PIECE.min(self.elements.end - from);
+            let mut walk = Walk::from(self.layout.outer(), self.runs.start);
+            let mut drawn = None;
+            for _ in self.runs.clone() {
+                let Place { input, output, noise } = walk.place();
+                walk.advance();
+                let noise = noise + from as u64 * inner.noise;
+                if drawn != Some(noise) {
+                    drawn = Some(noise);
+                    self.draw(A::LEVEL, inner.noise, noise, n, &mut bits);
+                }
+                let (input, output) = (input + from as isize * inner.input, output + from as isize * inner.output);
+                let (x, y) = (self.x.wrapping_byte_offset(input), self.y.wrapping_byte_offset(output));
+                // SAFETY: `n` positions of the inner axis from here on are within the layout.
+                unsafe {
+                    if inner.is_dense(size_of::<T>()) || n == 1 {
+                        dense::<A, T, F>(a, ready, &bits, x, y, n);
+                    } else {
+                        sparse::<A, T, F>(a, ready, &bits, (x, inner.input), (y, inner.output), n);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Sample, F: Transform<T::Work>> Runs<'_, T, F> {
+    /// Decisions for `n` elements of a run whose first noise element is `noise`; innermost noise steps are 1 or 0.
+    #[inline(always)]
+    fn draw(&self, level: AesLevel, stride: u64, noise: u64, n: usize, bits: &mut [u32]) {
+        let Decisions { key, threshold, offset } = self.decisions;
+        if stride == 1 {
+            return keep_bits_at(level, key, threshold, offset + noise, bits, n);
+        }
+        keep_bits_at(level, key, threshold, offset + noise, bits, 1);
+        let all = if bits[0] & 1 == 1 { !0 } else { 0 };
+        bits[..n.div_ceil(STEP)].fill(all);
+    }
+}
+
+/// A dense piece.
+///
+/// # Safety
+/// As [`step`], for `n` elements.
+#[inline(always)]
+unsafe fn dense<A: Aes, T: Sample, F: Transform<T::Work>>(
+    a: A,
+    ready: F::Ready<A::Simd>,
+    bits: &[u32],
+    x: *const T,
+    y: *mut T,
+    n: usize,
+) {
+    let whole = n / STEP;
+    for (i, &word) in bits[..whole].iter().enumerate() {
+        // SAFETY: the step ends at or before `n`.
+        unsafe { step::<A, T, F>(a, ready, a.keep_from_bits(word), x.add(i * STEP), y.add(i * STEP)) };
+    }
+    if !n.is_multiple_of(STEP) {
+        let at = whole * STEP;
+        // SAFETY: the rest of the piece.
+        unsafe { partial_step::<A, T, F>(a, ready, a.keep_from_bits(bits[whole]), x.add(at), y.add(at), n - at) };
+    }
+}
+
+/// A piece whose elements lie apart, through a buffer; strides count bytes.
+///
+/// # Safety
+/// `n` elements are readable and writable by their strides.
+#[inline(always)]
+unsafe fn sparse<A: Aes, T: Sample, F: Transform<T::Work>>(
+    a: A,
+    ready: F::Ready<A::Simd>,
+    bits: &[u32],
+    (x, input): (*const T, isize),
+    (y, output): (*mut T, isize),
+    n: usize,
+) {
+    let mut buffer = [T::ZERO; STEP];
+    for from in (0..n).step_by(STEP) {
+        let count = STEP.min(n - from);
+        for (i, item) in buffer[..count].iter_mut().enumerate() {
+            // SAFETY: position `from + i` of the run.
+            *item = unsafe { x.byte_offset((from + i) as isize * input).read_unaligned() };
+        }
+        let p = buffer.as_mut_ptr();
+        // SAFETY: the buffer holds a step.
+        unsafe { step::<A, T, F>(a, ready, a.keep_from_bits(bits[from / STEP]), p, p) };
+        for (i, item) in buffer[..count].iter().enumerate() {
+            // SAFETY: position `from + i` of the run.
+            unsafe { y.byte_offset((from + i) as isize * output).write_unaligned(*item) };
+        }
+    }
+}
+
+/// Multiplies an array of any layout by Gaussian noise, in parallel where it pays.
+///
+/// # Safety
+/// As [`apply`].
+pub unsafe fn gaussian_layout<T: Sample>(
+    key: Key,
+    offset: u64,
+    deviation: f64,
+    layout: &Layout,
+    x: *const T,
+    y: *mut T,
+) {
+    if layout.is_empty() {
+        return;
+    }
+    let (x, y) = (Pointer(x.cast_mut()), Pointer(y));
+    if layout.is_contiguous(size_of::<T>()) {
+        return for_each_range(layout.len(), GRAIN / 4, |range| {
+            // SAFETY: the range is within the array.
+            unsafe {
+                let (x, y) = (x.get().add(range.start), y.get().add(range.start));
+                gaussian(key, offset + range.start as u64, deviation, x, y, range.len());
+            }
+        });
+    }
+    let inner = layout.inner();
+    for_each_range(layout.len() / inner.size, (GRAIN / 4).div_ceil(inner.size), |runs| {
+        let mut walk = Walk::from(layout.outer(), runs.start);
+        let mut buffer = [T::ZERO; 256];
+        for _ in runs {
+            let place = walk.place();
+            walk.advance();
+            for from in (0..inner.size).step_by(buffer.len()) {
+                let n = buffer.len().min(inner.size - from);
+                // SAFETY: positions `from` to `from + n` of the run; the buffer holds `n`.
+                unsafe {
+                    for (i, item) in buffer[..n].iter_mut().enumerate() {
+                        let at = place.input + (from + i) as isize * inner.input;
+                        *item = x.get().byte_offset(at).read_unaligned();
+                    }
+                    let p = buffer.as_mut_ptr();
+                    gaussian(key, offset + place.noise + from as u64, deviation, p, p, n);
+                    for (i, item) in buffer[..n].iter().enumerate() {
+                        let at = place.output + (from + i) as isize * inner.output;
+                        y.get().byte_offset(at).write_unaligned(*item);
+                    }
+                }
+            }
+        }
+    });
+}

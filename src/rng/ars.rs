@@ -1,0 +1,87 @@
+//! Layer 1: ARS-7, seven AES rounds on a 128-bit counter under a cheap key schedule.
+
+use super::Key;
+use crate::simd::{Aes, AesKernel, SoftAes, dispatch_aes};
+
+/// What the two 64-bit lanes of the key grow by from round to round: the golden ratio and sqrt(3) - 1, as in Random123.
+const WEYL: (u64, u64) = (0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B);
+
+/// The round keys of one [`Key`] in registers, and its step.
+#[derive(Clone, Copy)]
+pub struct Rounds<A: Aes> {
+    keys: [A::RoundKey; 8],
+    step: u64,
+}
+
+impl<A: Aes> Rounds<A> {
+    /// Expands a key.
+    #[inline(always)]
+    pub fn new(a: A, key: Key) -> Self {
+        let (mut low, mut high) = (key.seed, key.stream);
+        let mut keys = [a.round_key(low, high); 8];
+        for round in &mut keys[1..] {
+            low = low.wrapping_add(WEYL.0);
+            high = high.wrapping_add(WEYL.1);
+            *round = a.round_key(low, high);
+        }
+        Self { keys, step: key.step }
+    }
+
+    /// The counters of blocks `block` to `block + 3`.
+    #[inline(always)]
+    pub fn counters(&self, a: A, block: u64) -> A::Block {
+        a.counters(block, self.step)
+    }
+
+    /// The random bits of four counters.
+    #[inline(always)]
+    pub fn apply(&self, a: A, counters: A::Block) -> A::Block {
+        let k = &self.keys;
+        let mut x = a.xor(counters, k[0]);
+        x = a.round(x, k[1]);
+        x = a.round(x, k[2]);
+        x = a.round(x, k[3]);
+        x = a.round(x, k[4]);
+        x = a.round(x, k[5]);
+        x = a.round(x, k[6]);
+        a.last_round(x, k[7])
+    }
+
+    /// The random words of blocks `block` to `block + 3`.
+    #[inline(always)]
+    pub fn words(&self, a: A, block: u64) -> [u32; 16] {
+        a.to_words(self.apply(a, self.counters(a, block)))
+    }
+}
+
+/// One block by the software version: `ars7(counter, key)`, words least significant first.
+pub fn ars7(counter: [u32; 4], key: [u32; 4]) -> [u32; 4] {
+    let lane = |w: &[u32; 4], i: usize| u64::from(w[2 * i]) | u64::from(w[2 * i + 1]) << 32;
+    let key = Key::new(lane(&key, 0), lane(&key, 1), lane(&counter, 1));
+    let words = Rounds::new(SoftAes, key).words(SoftAes, lane(&counter, 0));
+    std::array::from_fn(|i| words[i])
+}
+
+/// A consumer of the words of consecutive blocks, four blocks at a time.
+pub(super) trait Sink {
+    /// Takes the words of four blocks, starting with block `block`.
+    fn take(&mut self, block: u64, words: [u32; 16]);
+}
+
+/// Feeds `sink` with `blocks` (rounded up to a multiple of four) blocks from `first` on.
+pub(super) fn feed(key: Key, first: u64, blocks: u64, sink: &mut impl Sink) {
+    struct Feed<'a, T>(Key, u64, u64, &'a mut T);
+    impl<T: Sink> AesKernel for Feed<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<A: Aes>(self, a: A) {
+            let rounds = Rounds::new(a, self.0);
+            for i in (0..self.2).step_by(4) {
+                let block = self.1.wrapping_add(i);
+                self.3.take(block, rounds.words(a, block));
+            }
+        }
+    }
+    dispatch_aes(Feed(key, first, blocks, sink));
+}

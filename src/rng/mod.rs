@@ -1,0 +1,25 @@
+//! Layer 1: the random stream, version 1: a pure function of key and position, the same on every machine.
+//!
+//! * [`Key`]: seed, stream and step; [`domain`]: what the upper bits of a stream are reserved for.
+//! * [`ars7`]: the generator, AES rounds on a counter (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
+//! * [`Threshold`], [`Draw`], [`keep_bits`]: decisions to keep or drop, with the rate exact to 2^-48.
+//! * [`words`], [`uniforms`], [`normals`], [`permutation`]: numbers.
+//!
+//! All of these agree bit for bit on every [`crate::simd::AesLevel`].
+
+mod ars;
+mod bernoulli;
+mod key;
+mod normal;
+mod permutation;
+mod uniform;
+
+pub use ars::{Rounds, ars7};
+pub use bernoulli::{Draw, Threshold, check_rate, keep_bits, keep_bits_at, rate_error};
+pub use key::{Key, domain};
+pub use normal::{normals, normals_at, normals_f64};
+pub use permutation::permutation;
+pub use uniform::{uniforms, words};
+
+#[cfg(test)]
+mod tests;

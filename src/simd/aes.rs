@@ -1,0 +1,177 @@
+//! Layer 0: AES instructions: the token family of the random stream, four AES states a step on every level.
+//!
+//! A kernel over random bits is generic over `A:` [`Aes`], as other kernels are over `S: Simd`, and run by
+//! [`dispatch_aes`]. Each token brings along the vector level it is compiled with ([`Aes::Simd`]):
+//!
+//! | token | needs | vectors |
+//! |---|---|---|
+//! | `Vaes512` | VAES, AVX-512 | AVX-512 |
+//! | `Vaes256` | VAES, AVX2, F16C | AVX2 |
+//! | `AesNi` | AES-NI, AVX2, F16C | AVX2 |
+//! | [`SoftAes`] | nothing | scalar |
+//!
+//! A step makes 64 random bytes: 32 numbers of 16 bits, so 32 keep-or-drop decisions ([`Aes::Keep`]).
+
+use super::half::Half;
+use super::{Level, V, Vector, level};
+
+#[cfg(target_arch = "x86_64")]
+pub use super::aes_x86::{AesNi, Vaes256, Vaes512};
+
+pub use super::aes_soft::SoftAes;
+
+/// The lane mask of a vector of `T` on token `A`.
+pub type MaskOf<A, T> = <V<<A as Aes>::Simd, T> as Vector>::Mask;
+
+/// Decisions that one [`Aes::at_least`] makes.
+pub const STEP: usize = 32;
+
+/// A token of AES instructions: proof that the processor has them.
+pub trait Aes: Copy + Send + Sync + 'static {
+    /// The vector level that kernels of this token are compiled with.
+    type Simd: Half;
+    /// Four AES states of 128 bits.
+    type Block: Copy;
+    /// One round key, ready to be used on a block.
+    type RoundKey: Copy;
+    /// A 16-bit number in all lanes.
+    type Words: Copy;
+    /// 32 truth values, in the form that costs least to make and to use.
+    type Keep: Copy;
+
+    /// Which level this is.
+    const LEVEL: AesLevel;
+
+    /// The vector token.
+    fn simd(self) -> Self::Simd;
+    /// Runs a kernel compiled for this level.
+    fn run<K: AesKernel>(self, kernel: K) -> K::Output;
+
+    /// A round key from its two 64-bit lanes.
+    fn round_key(self, low: u64, high: u64) -> Self::RoundKey;
+    /// The states `(low, high)`, `(low + 1, high)`, `(low + 2, high)`, `(low + 3, high)`; the low lane wraps.
+    fn counters(self, low: u64, high: u64) -> Self::Block;
+    /// Adds `n` to the low lane of every state, wrapping.
+    fn advance(self, block: Self::Block, n: u64) -> Self::Block;
+    /// Exclusive or with a round key.
+    fn xor(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
+    /// One full round, as the instruction `aesenc`.
+    fn round(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
+    /// The last round, as the instruction `aesenclast`.
+    fn last_round(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
+    /// The 32-bit words of the four states, least significant first.
+    fn to_words(self, block: Self::Block) -> [u32; 16];
+
+    /// `word` in all lanes.
+    fn words(self, word: u16) -> Self::Words;
+    /// Which of the 32 lanes of 16 bits are `>= bound`.
+    fn at_least(self, block: Self::Block, bound: Self::Words) -> Self::Keep;
+    /// Whether any of the 32 lanes of 16 bits equals `bound`.
+    fn any_equal(self, block: Self::Block, bound: Self::Words) -> bool;
+    /// Decisions from bits, decision `i` from bit `i`.
+    fn keep_from_bits(self, bits: u32) -> Self::Keep;
+    /// Decisions as bits.
+    fn keep_to_bits(self, keep: Self::Keep) -> u32;
+    /// Decisions 16 `part` to 16 `part` + 15, `part < 2`.
+    fn mask_f32(self, keep: Self::Keep, part: usize) -> MaskOf<Self, f32>;
+    /// Decisions 8 `part` to 8 `part` + 7, `part < 4`.
+    fn mask_f64(self, keep: Self::Keep, part: usize) -> MaskOf<Self, f64>;
+}
+
+/// A computation on random bits written once for all levels.
+pub trait AesKernel {
+    /// What the computation returns.
+    type Output;
+
+    /// The computation; implementations are `#[inline(always)]`.
+    fn run<A: Aes>(self, a: A) -> Self::Output;
+}
+
+/// The levels of AES, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AesLevel {
+    /// Tables and plain Rust.
+    Soft,
+    /// AES-NI: one state an instruction.
+    AesNi,
+    /// VAES on 256-bit registers: two states an instruction.
+    Vaes256,
+    /// VAES on 512-bit registers: four states an instruction.
+    Vaes512,
+}
+
+impl AesLevel {
+    /// All levels, weakest first.
+    pub const ALL: [Self; 4] = [Self::Soft, Self::AesNi, Self::Vaes256, Self::Vaes512];
+
+    /// A short name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::AesNi => "aesni",
+            Self::Vaes256 => "vaes256",
+            Self::Vaes512 => "vaes512",
+        }
+    }
+
+    /// The vector level that it is compiled with.
+    pub fn simd(self) -> Level {
+        match self {
+            Self::Soft => Level::Scalar,
+            Self::AesNi | Self::Vaes256 => Level::Avx2,
+            Self::Vaes512 => Level::Avx512,
+        }
+    }
+
+    /// Whether this processor has the level.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Soft => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::AesNi => AesNi::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes256 => Vaes256::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes512 => Vaes512::new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+}
+
+/// The AES levels that this processor has, weakest first.
+pub fn available_aes() -> impl Iterator<Item = AesLevel> {
+    AesLevel::ALL.into_iter().filter(|level| level.is_available())
+}
+
+/// The AES level in use: the best whose vectors are no wider than the vector level in use.
+#[inline]
+pub fn aes_level() -> AesLevel {
+    static LEVEL: std::sync::OnceLock<AesLevel> = std::sync::OnceLock::new();
+    *LEVEL.get_or_init(|| available_aes().filter(|aes| aes.simd() <= level()).last().unwrap_or(AesLevel::Soft))
+}
+
+/// Runs a kernel on the AES level in use.
+#[inline]
+pub fn dispatch_aes<K: AesKernel>(kernel: K) -> K::Output {
+    dispatch_aes_at(aes_level(), kernel)
+}
+
+/// Runs a kernel on a given AES level, for tests and benchmarks.
+///
+/// # Panics
+/// Where the processor lacks the level.
+#[inline]
+pub fn dispatch_aes_at<K: AesKernel>(level: AesLevel, kernel: K) -> K::Output {
+    match level {
+        AesLevel::Soft => SoftAes.run(kernel),
+        #[cfg(target_arch = "x86_64")]
+        AesLevel::AesNi => AesNi::new().expect("AES-NI is available").run(kernel),
+        #[cfg(target_arch = "x86_64")]
+        AesLevel::Vaes256 => Vaes256::new().expect("VAES is available").run(kernel),
+        #[cfg(target_arch = "x86_64")]
+        AesLevel::Vaes512 => Vaes512::new().expect("VAES and AVX-512 are available").run(kernel),
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => unreachable!("only software AES is available here"),
+    }
+}

@@ -1,0 +1,393 @@
+//! Layer 0: AES instructions of x86-64, on registers of 128, 256 and 512 bits. Operations only.
+
+use std::arch::x86_64::*;
+
+use super::aes::{Aes, AesKernel, AesLevel};
+use super::avx2::{Mask32, Mask64};
+use super::{Avx2, Avx512};
+
+/// Proof that the processor has VAES and AVX-512.
+#[derive(Debug, Clone, Copy)]
+pub struct Vaes512(Avx512);
+
+/// Proof that the processor has VAES, AVX2 and F16C.
+#[derive(Debug, Clone, Copy)]
+pub struct Vaes256(Avx2);
+
+/// Proof that the processor has AES-NI, AVX2 and F16C.
+#[derive(Debug, Clone, Copy)]
+pub struct AesNi(Avx2);
+
+/// An intrinsic on values whose existence proves the level: they come from a token.
+macro_rules! op {
+    ($call:expr) => {
+        // SAFETY: blocks and keys are made from a token alone, so the processor has the instruction.
+        unsafe { $call }
+    };
+}
+
+/// A round key register of 128 bits.
+#[inline(always)]
+fn state(low: u64, high: u64) -> __m128i {
+    op!(_mm_set_epi64x(high as i64, low as i64))
+}
+
+impl Vaes512 {
+    /// The token, where the processor has the instructions.
+    #[inline]
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("f16c");
+        Avx512::new().filter(|_| has).map(Self)
+    }
+}
+
+impl Aes for Vaes512 {
+    type Simd = Avx512;
+    type Block = __m512i;
+    type RoundKey = __m512i;
+    type Words = __m512i;
+    type Keep = __mmask32;
+
+    const LEVEL: AesLevel = AesLevel::Vaes512;
+
+    #[inline(always)]
+    fn simd(self) -> Avx512 {
+        self.0
+    }
+
+    #[inline]
+    fn run<K: AesKernel>(self, kernel: K) -> K::Output {
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi1,bmi2,popcnt,lzcnt,aes,vaes")]
+        fn trampoline<K: AesKernel>(a: Vaes512, kernel: K) -> K::Output {
+            kernel.run(a)
+        }
+        // SAFETY: the token proves VAES, F16C and AVX-512; processors that have these have the rest.
+        unsafe { trampoline(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn round_key(self, low: u64, high: u64) -> __m512i {
+        op!(_mm512_broadcast_i32x4(state(low, high)))
+    }
+
+    #[inline(always)]
+    fn counters(self, low: u64, high: u64) -> __m512i {
+        op!(_mm512_add_epi64(self.round_key(low, high), _mm512_setr_epi64(0, 0, 1, 0, 2, 0, 3, 0)))
+    }
+
+    #[inline(always)]
+    fn advance(self, block: __m512i, n: u64) -> __m512i {
+        op!(_mm512_add_epi64(block, self.round_key(n, 0)))
+    }
+
+    #[inline(always)]
+    fn xor(self, block: __m512i, key: __m512i) -> __m512i {
+        op!(_mm512_xor_si512(block, key))
+    }
+
+    #[inline(always)]
+    fn round(self, block: __m512i, key: __m512i) -> __m512i {
+        op!(_mm512_aesenc_epi128(block, key))
+    }
+
+    #[inline(always)]
+    fn last_round(self, block: __m512i, key: __m512i) -> __m512i {
+        op!(_mm512_aesenclast_epi128(block, key))
+    }
+
+    #[inline(always)]
+    fn to_words(self, block: __m512i) -> [u32; 16] {
+        // SAFETY: both are 64 bytes without invalid values.
+        unsafe { std::mem::transmute(block) }
+    }
+
+    #[inline(always)]
+    fn words(self, word: u16) -> __m512i {
+        op!(_mm512_set1_epi16(word as i16))
+    }
+
+    #[inline(always)]
+    fn at_least(self, block: __m512i, bound: __m512i) -> __mmask32 {
+        op!(_mm512_cmpge_epu16_mask(block, bound))
+    }
+
+    #[inline(always)]
+    fn any_equal(self, block: __m512i, bound: __m512i) -> bool {
+        op!(_mm512_cmpeq_epi16_mask(block, bound) != 0)
+    }
+
+    #[inline(always)]
+    fn keep_from_bits(self, bits: u32) -> __mmask32 {
+        bits
+    }
+
+    #[inline(always)]
+    fn keep_to_bits(self, keep: __mmask32) -> u32 {
+        keep
+    }
+
+    #[inline(always)]
+    fn mask_f32(self, keep: __mmask32, part: usize) -> __mmask16 {
+        (keep >> (16 * part)) as __mmask16
+    }
+
+    #[inline(always)]
+    fn mask_f64(self, keep: __mmask32, part: usize) -> __mmask8 {
+        (keep >> (8 * part)) as __mmask8
+    }
+}
+
+/// Eight decisions a register, one a lane of 16 bits: all ones or zero.
+type Keep16 = [__m128i; 4];
+
+/// Eight lanes: all ones where `byte` has the bit that `lane` has.
+#[inline(always)]
+fn spread(byte: u8, lane: __m128i) -> __m128i {
+    op!(_mm_cmpeq_epi16(_mm_and_si128(_mm_set1_epi16(i16::from(byte)), lane), lane))
+}
+
+/// What both AVX2 levels share: decisions as four registers.
+macro_rules! avx2_decisions {
+    ($features:literal) => {
+        #[inline(always)]
+        fn simd(self) -> Avx2 {
+            self.0
+        }
+
+        #[inline]
+        fn run<K: AesKernel>(self, kernel: K) -> K::Output {
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn trampoline<A: Aes, K: AesKernel>(a: A, kernel: K) -> K::Output {
+                kernel.run(a)
+            }
+            // SAFETY: the token proves AES, F16C and AVX2; processors that have these have the rest.
+            unsafe { trampoline(self, kernel) }
+        }
+
+        #[inline(always)]
+        fn words(self, word: u16) -> __m256i {
+            op!(_mm256_set1_epi16(word as i16))
+        }
+
+        #[inline(always)]
+        fn keep_from_bits(self, bits: u32) -> Keep16 {
+            op!({
+                let lane = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
+                let [a, b, c, d] = bits.to_le_bytes();
+                [spread(a, lane), spread(b, lane), spread(c, lane), spread(d, lane)]
+            })
+        }
+
+        #[inline(always)]
+        fn keep_to_bits(self, keep: Keep16) -> u32 {
+            op!({
+                let low = _mm_movemask_epi8(_mm_packs_epi16(keep[0], keep[1])) as u32;
+                low | (_mm_movemask_epi8(_mm_packs_epi16(keep[2], keep[3])) as u32) << 16
+            })
+        }
+
+        #[inline(always)]
+        fn mask_f32(self, keep: Keep16, part: usize) -> Mask32 {
+            op!({
+                let low = _mm256_cvtepi16_epi32(keep[2 * part]);
+                let high = _mm256_cvtepi16_epi32(keep[2 * part + 1]);
+                Mask32(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
+            })
+        }
+
+        #[inline(always)]
+        fn mask_f64(self, keep: Keep16, part: usize) -> Mask64 {
+            op!({
+                let (low, high) = (keep[part], _mm_unpackhi_epi64(keep[part], keep[part]));
+                Mask64(
+                    _mm256_castsi256_pd(_mm256_cvtepi16_epi64(low)),
+                    _mm256_castsi256_pd(_mm256_cvtepi16_epi64(high)),
+                )
+            })
+        }
+    };
+}
+
+impl Vaes256 {
+    /// The token, where the processor has the instructions.
+    #[inline]
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("f16c");
+        Avx2::new().filter(|_| has).map(Self)
+    }
+}
+
+impl Aes for Vaes256 {
+    type Simd = Avx2;
+    type Block = [__m256i; 2];
+    type RoundKey = __m256i;
+    type Words = __m256i;
+    type Keep = Keep16;
+
+    const LEVEL: AesLevel = AesLevel::Vaes256;
+
+    avx2_decisions!("avx2,fma,f16c,bmi1,bmi2,popcnt,lzcnt,aes,vaes");
+
+    #[inline(always)]
+    fn round_key(self, low: u64, high: u64) -> __m256i {
+        op!(_mm256_broadcastsi128_si256(state(low, high)))
+    }
+
+    #[inline(always)]
+    fn counters(self, low: u64, high: u64) -> Self::Block {
+        op!({
+            let first = _mm256_add_epi64(self.round_key(low, high), _mm256_setr_epi64x(0, 0, 1, 0));
+            [first, _mm256_add_epi64(first, self.round_key(2, 0))]
+        })
+    }
+
+    #[inline(always)]
+    fn advance(self, block: Self::Block, n: u64) -> Self::Block {
+        {
+            let n = self.round_key(n, 0);
+            op!([_mm256_add_epi64(block[0], n), _mm256_add_epi64(block[1], n)])
+        }
+    }
+
+    #[inline(always)]
+    fn xor(self, block: Self::Block, key: __m256i) -> Self::Block {
+        op!([_mm256_xor_si256(block[0], key), _mm256_xor_si256(block[1], key)])
+    }
+
+    #[inline(always)]
+    fn round(self, block: Self::Block, key: __m256i) -> Self::Block {
+        op!([_mm256_aesenc_epi128(block[0], key), _mm256_aesenc_epi128(block[1], key)])
+    }
+
+    #[inline(always)]
+    fn last_round(self, block: Self::Block, key: __m256i) -> Self::Block {
+        op!([_mm256_aesenclast_epi128(block[0], key), _mm256_aesenclast_epi128(block[1], key)])
+    }
+
+    #[inline(always)]
+    fn to_words(self, block: Self::Block) -> [u32; 16] {
+        // SAFETY: both are 64 bytes without invalid values.
+        unsafe { std::mem::transmute(block) }
+    }
+
+    #[inline(always)]
+    fn at_least(self, block: Self::Block, bound: __m256i) -> Keep16 {
+        op!({
+            let low = _mm256_cmpeq_epi16(_mm256_max_epu16(block[0], bound), block[0]);
+            let high = _mm256_cmpeq_epi16(_mm256_max_epu16(block[1], bound), block[1]);
+            [
+                _mm256_castsi256_si128(low),
+                _mm256_extracti128_si256::<1>(low),
+                _mm256_castsi256_si128(high),
+                _mm256_extracti128_si256::<1>(high),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn any_equal(self, block: Self::Block, bound: __m256i) -> bool {
+        op!({
+            let any = _mm256_or_si256(_mm256_cmpeq_epi16(block[0], bound), _mm256_cmpeq_epi16(block[1], bound));
+            _mm256_testz_si256(any, any) == 0
+        })
+    }
+}
+
+/// The same instruction on four registers, with the same second operand.
+macro_rules! each {
+    ($block:expr, $instruction:ident, $with:expr) => {{
+        let ([a, b, c, d], with) = ($block, $with);
+        op!([$instruction(a, with), $instruction(b, with), $instruction(c, with), $instruction(d, with)])
+    }};
+}
+
+impl AesNi {
+    /// The token, where the processor has the instructions.
+    #[inline]
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("aes") && is_x86_feature_detected!("f16c");
+        Avx2::new().filter(|_| has).map(Self)
+    }
+}
+
+impl Aes for AesNi {
+    type Simd = Avx2;
+    type Block = [__m128i; 4];
+    type RoundKey = __m128i;
+    type Words = __m256i;
+    type Keep = Keep16;
+
+    const LEVEL: AesLevel = AesLevel::AesNi;
+
+    avx2_decisions!("avx2,fma,f16c,bmi1,bmi2,popcnt,lzcnt,aes");
+
+    #[inline(always)]
+    fn round_key(self, low: u64, high: u64) -> __m128i {
+        state(low, high)
+    }
+
+    #[inline(always)]
+    fn counters(self, low: u64, high: u64) -> Self::Block {
+        op!({
+            let first = state(low, high);
+            [
+                first,
+                _mm_add_epi64(first, state(1, 0)),
+                _mm_add_epi64(first, state(2, 0)),
+                _mm_add_epi64(first, state(3, 0)),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn advance(self, block: Self::Block, n: u64) -> Self::Block {
+        each!(block, _mm_add_epi64, state(n, 0))
+    }
+
+    #[inline(always)]
+    fn xor(self, block: Self::Block, key: __m128i) -> Self::Block {
+        each!(block, _mm_xor_si128, key)
+    }
+
+    #[inline(always)]
+    fn round(self, block: Self::Block, key: __m128i) -> Self::Block {
+        each!(block, _mm_aesenc_si128, key)
+    }
+
+    #[inline(always)]
+    fn last_round(self, block: Self::Block, key: __m128i) -> Self::Block {
+        each!(block, _mm_aesenclast_si128, key)
+    }
+
+    #[inline(always)]
+    fn to_words(self, block: Self::Block) -> [u32; 16] {
+        // SAFETY: both are 64 bytes without invalid values.
+        unsafe { std::mem::transmute(block) }
+    }
+
+    #[inline(always)]
+    fn at_least(self, block: Self::Block, bound: __m256i) -> Keep16 {
+        {
+            let bound = op!(_mm256_castsi256_si128(bound));
+            let most = each!(block, _mm_max_epu16, bound);
+            op!([
+                _mm_cmpeq_epi16(most[0], block[0]),
+                _mm_cmpeq_epi16(most[1], block[1]),
+                _mm_cmpeq_epi16(most[2], block[2]),
+                _mm_cmpeq_epi16(most[3], block[3]),
+            ])
+        }
+    }
+
+    #[inline(always)]
+    fn any_equal(self, block: Self::Block, bound: __m256i) -> bool {
+        let bound = op!(_mm256_castsi256_si128(bound));
+        let [a, b, c, d] = each!(block, _mm_cmpeq_epi16, bound);
+        op!({
+            let any = _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d));
+            _mm_testz_si128(any, any) == 0
+        })
+    }
+}
