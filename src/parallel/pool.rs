@@ -102,7 +102,8 @@ impl Claim {
             return None;
         }
         let pool = pool(threads)?;
-        (!pool.busy.swap(true, Ordering::Acquire)).then_some(Self(pool))
+        // Made only on success: dropping a claim frees the pool.
+        (!pool.busy.swap(true, Ordering::Acquire)).then(|| Self(pool))
     }
 }
 
