@@ -227,6 +227,6 @@ def resolve(kind: str, identifier: Any, aliases: Mapping[str, str] | None = None
             return names[name]()
     known = sorted(snake_case(cls.__name__) for cls in names.values())
     raise ValueError(
-        f"{kind} must be a {kind} object or one of {', '.join(known)}. "
+        f"{kind} must be an object of that kind or one of {', '.join(known)}. "
         f"Received: {kind}={identifier!r}"
     )

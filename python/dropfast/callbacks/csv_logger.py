@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-from typing import Any, TextIO
 
 from dropfast.callbacks.base import Callback, Logs
 
@@ -39,34 +38,25 @@ class CSVLogger(Callback):
     ) -> None:
         super().__init__()
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
-        self._file: TextIO | None = None
         self._names: list[str] = []
-        self._writer: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Open the file."""
+        """Begin the file, or see which names an old one has."""
         self._names = []
         if self.append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 self._names = next(csv.reader(file, delimiter=self.separator), [])[1:]
-        mode = "a" if self.append else "w"
-        opened: Any = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
-        self._file = opened
-        self._writer = csv.writer(opened, delimiter=self.separator, lineterminator="\n")
+        else:
+            with open(self.filename, "w", encoding="utf-8"):
+                pass
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write a line; the first one is preceded by the names."""
         values = dict(logs or {})
-        if self._file is None:
-            return
-        if not self._names:
-            self._names = list(values)
-            self._writer.writerow(["epoch", *self._names])
-        self._writer.writerow([epoch, *(values.get(name, "NA") for name in self._names)])
-        self._file.flush()
-
-    def on_train_end(self, logs: Logs = None) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        # Opened for each line: nothing stays open when training ends in an error.
+        with open(self.filename, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
+            if not self._names:
+                self._names = list(values)
+                writer.writerow(["epoch", *self._names])
+            writer.writerow([epoch, *(values.get(name, "NA") for name in self._names)])

@@ -12,7 +12,6 @@ import os
 import socket
 import struct
 import time
-from typing import BinaryIO
 
 from dropfast.callbacks.base import Callback, Logs
 
@@ -40,34 +39,30 @@ class TensorBoard(Callback):
     def __init__(self, log_dir: str | os.PathLike[str] = "logs") -> None:
         super().__init__()
         self.log_dir = os.fspath(log_dir)
-        self._files: dict[str, BinaryIO] = {}
+        self._paths: dict[str, str] = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write the epoch's values."""
         for name, value in (logs or {}).items():
             validation = name.startswith("val_")
-            file = self._file("validation" if validation else "train")
             tag = f"epoch_{name.removeprefix('val_')}"
-            file.write(record(scalar_event(time.time(), epoch, tag, float(value))))
-        for file in self._files.values():
-            file.flush()
+            event = scalar_event(time.time(), epoch, tag, float(value))
+            self._write("validation" if validation else "train", event)
 
-    def on_train_end(self, logs: Logs = None) -> None:
-        """Close the files."""
-        for file in self._files.values():
-            file.close()
-        self._files = {}
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Each run has files of its own."""
+        self._paths = {}
 
-    def _file(self, part: str) -> BinaryIO:
-        if part not in self._files:
+    def _write(self, part: str, event: bytes) -> None:
+        if part not in self._paths:
             folder = os.path.join(self.log_dir, part)
             os.makedirs(folder, exist_ok=True)
             now = time.time()
             name = f"events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}"
-            file = open(os.path.join(folder, name), "wb")  # noqa: SIM115
-            file.write(record(_double(1, now) + _bytes(3, b"brain.Event:2")))
-            self._files[part] = file
-        return self._files[part]
+            self._paths[part] = os.path.join(folder, name)
+            self._write(part, _double(1, now) + _bytes(3, b"brain.Event:2"))
+        with open(self._paths[part], "ab") as file:
+            file.write(record(event))
 
 
 def scalar_event(wall_time: float, step: int, tag: str, value: float) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -109,6 +110,7 @@ class Layer(Configurable):
         self.gradients: dict[str, Array] = {}
         self.built = False
         self._weights: list[Weight] = []
+        self._weight_dtype: str | None = None
         self._build_shape: Shape | None = None
         self._last: Passage | None = None
         self._calls = 0
@@ -166,7 +168,7 @@ class Layer(Configurable):
         """
         start = initializers.get(initializer)
         shape = tuple(int(size) for size in shape)
-        dtype = np.dtype(self.dtype or "float32")
+        dtype = np.dtype(self._weight_dtype or "float32")
         if isinstance(start, initializers.Initializer):
             value = start(shape, dtype, self._next_weight_key())
         else:
@@ -236,7 +238,8 @@ class Layer(Configurable):
         """
         array = self._convert(as_numeric("x", x))
         if not self.built:
-            self.build_once((None, *array.shape[1:]), np.dtype(self.dtype or array.dtype))
+            wide = array.dtype == np.float64
+            self.build_once((None, *array.shape[1:]), "float64" if wide else "float32")
         else:
             self.check_input((None, *array.shape[1:]))
         passage = Passage(bool(training), key, self.rate_at(0, 0))
@@ -264,6 +267,13 @@ class Layer(Configurable):
         """
         if self._last is None:
             raise RuntimeError(f"layer {self.name!r} must be called before backward(grad)")
+        if self.stochastic and not self._last.training and self._last.rate:
+            warnings.warn(
+                f"layer {self.name!r} was called with training=False before backward: its dropout "
+                "does not act. Call it with training=True to train",
+                UserWarning,
+                stacklevel=2,
+            )
         self._last.gradients = {}
         result = self.gradient(self._convert(as_numeric("grad", grad)), self._last)
         self.gradients = self._last.gradients
@@ -292,12 +302,12 @@ class Layer(Configurable):
         if self.built:
             self.check_input(input_shape)
             return
-        given, self._weight_keys = self.dtype, next_key
-        self.dtype = given or float_dtype(dtype).name
+        self._weight_keys = next_key
+        self._weight_dtype = self.dtype or float_dtype(dtype).name
         try:
             self.build(input_shape)
         except BaseException:
-            self._weights, self.dtype = [], given
+            self._weights = []
             raise
         self._build_shape, self.built = input_shape, True
 
@@ -325,9 +335,10 @@ class Layer(Configurable):
         return self._own_seed
 
     def _convert(self, array: Array) -> Array:
-        """Floats in the layer's dtype; a layer that was given none leaves floats as they are."""
-        if self.dtype is not None:
-            return np.asarray(array, self.dtype)
+        """Floats in the weights' dtype; a layer without either leaves floats as they are."""
+        dtype = self._weight_dtype if self._weights else self.dtype
+        if dtype is not None:
+            return np.asarray(array, dtype)
         return array.astype(np.float32) if array.dtype.kind in "iub" else array
 
     def get_config(self) -> dict[str, Any]:

@@ -216,11 +216,10 @@ class Compiled(Predicting):
     ) -> tuple[float, int]:
         """Sum of losses and number of rows; the metrics are fed."""
         inputs, targets, weights = self._checked(x, y, sample_weight, None)
-        before = len(self.metrics)
         outputs = self._outputs(inputs)
         values = self.loss.call(targets, outputs)
         total = float((values if weights is None else values * weights).sum())
-        for metric in self.metrics[:before]:
+        for metric in self.metrics:
             metric.update_state(targets, outputs)
         return total, len(inputs)
 

@@ -18,12 +18,18 @@ from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
 from dropfast.models.source import Rows, Source
+from dropfast.models.warn import warn_if_idle
 from dropfast.progress import Progress, resolve_verbose
 from dropfast.random import SHUFFLE, Key, permutation
 
 
 class Fitting(Compiled):
     """A stack that learns. See `dropfast.Sequential`."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._kept: list[Array] = []
+        self._kept_steps = 0
 
     def fit(
         self,
@@ -127,6 +133,7 @@ class Fitting(Compiled):
         if held_out is not None:
             held_out = self._held_out(held_out)
         self._begin()
+        warn_if_idle(self.plan)
         steps = source.steps
         history = History()
         hooks = CallbackList(
@@ -190,11 +197,11 @@ class Fitting(Compiled):
         rows = self._checked(x, y, sample_weight, class_weight)
         self._begin()
         tally = epochs_of.Tally(self)
-        good = self._snapshot()
+        self._keep()
         try:
             self._step_through(rows, len(rows[0]), max(self.epochs_done - 1, 0), tally)
         except FloatingPointError:
-            self._restore(good)
+            self._go_back()
             raise
         logs = tally.logs()
         if return_dict:
@@ -202,7 +209,9 @@ class Fitting(Compiled):
         return list(logs.values()) if self.metrics else logs["loss"]
 
     def _begin(self) -> None:
-        """Optimizer state for the weights, and no stop in force."""
+        """Optimizer state for the weights that are trained now, and no stop in force."""
+        if [layer.trainable for layer in self._layers] != self._trained:
+            self._plan_again()
         _ = self.trainer()
         self.optimizer.build(self.trainable_weights)
         self.stop_training = False
@@ -240,7 +249,7 @@ class Fitting(Compiled):
         progress: Progress,
     ) -> dict[str, float] | None:
         """One epoch; None if a loss that is not finite ended training quietly."""
-        good = self._snapshot()
+        self._keep()
         hooks.call("epoch_begin", epoch, {})
         tally = epochs_of.Tally(self)
         try:
@@ -267,7 +276,7 @@ class Fitting(Compiled):
             else:
                 self._stream(source, epoch, most_batches, tally, hooks, progress)
         except FloatingPointError as error:
-            self._restore(good)
+            self._go_back()
             message = (
                 f"epoch {epoch + 1}: {error}. The weights from before this epoch are kept; a lower "
                 "learning rate or clipnorm may help"
@@ -351,18 +360,23 @@ class Fitting(Compiled):
         x, y, weights = data
         return dict(self.evaluate(x, y, sample_weight=weights, return_dict=True))
 
-    def _snapshot(self) -> list[Array]:
-        """Copies of weights, optimizer state and its number of steps."""
-        state = [array for slot in self.optimizer.state for array in slot]
-        steps = np.array(self.optimizer.iterations)
-        return [array.copy() for array in (*self.weights, *state, steps)]
+    def _keep(self) -> None:
+        """Copy weights and optimizer state, to come back to if a loss is not finite."""
+        own = self._all_state()
+        if [array.shape for array in own] != [array.shape for array in self._kept]:
+            self._kept = [np.empty_like(array) for array in own]
+        for copy, array in zip(self._kept, own, strict=True):
+            np.copyto(copy, array)
+        self._kept_steps = self.optimizer.iterations
 
-    def _restore(self, snapshot: list[Array]) -> None:
-        *arrays, steps = snapshot
-        state = [array for slot in self.optimizer.state for array in slot]
-        for own, kept in zip((*self.weights, *state), arrays, strict=True):
-            own[...] = kept
-        self.optimizer.iterations = int(steps)
+    def _go_back(self) -> None:
+        """Take back what `_keep` copied."""
+        for copy, array in zip(self._kept, self._all_state(), strict=True):
+            np.copyto(array, copy)
+        self.optimizer.iterations = self._kept_steps
+
+    def _all_state(self) -> list[Array]:
+        return [*self.weights, *(array for slot in self.optimizer.state for array in slot)]
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:

@@ -47,4 +47,6 @@ class Source:
         """The batches of an epoch; one that was taken for building comes first."""
         while self.first:
             yield self.first.pop()
-        yield from self.stream
+        # Not `yield from`: that would close a generator which later epochs go on with.
+        for part in self.stream:  # noqa: UP028
+            yield part

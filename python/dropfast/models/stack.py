@@ -39,6 +39,7 @@ class Stack(Configurable):
         self._input_shape: Shape | None = None
         self._built: Plan | None = None
         self._runner: Engine | None = None
+        self._trained: list[bool] = []
         for layer in layers or ():
             self.add(layer)
 
@@ -182,13 +183,23 @@ class Stack(Configurable):
         for i, layer in enumerate(self._layers):
             if layer.built and not any(layer is other for other in self._layers[:i]):
                 made += len(layer.weights)
+            self._check_dtype(layer)
             layer.build_once(at, self.dtype, next_key)
             at = layer.compute_output_shape(at)
         self._input_shape = shape
         self._plan_again()
 
+    def _check_dtype(self, layer: Layer) -> None:
+        found = layer._weight_dtype if layer.weights else layer.dtype
+        if found not in (None, self.dtype):
+            raise ValueError(
+                f"dtype of layer {layer.name!r} must be the model's, {self.dtype}. "
+                f"Received: dtype={found!r}"
+            )
+
     def _plan_again(self) -> None:
         self._built = make_plan(self._layers, self._input_shape or (), self.rows_per_mask)
+        self._trained = [layer.trainable for layer in self._layers]
         self._runner = None
 
     @property
