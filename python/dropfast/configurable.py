@@ -75,6 +75,10 @@ class Configurable:
             )
         return cls(**arguments)
 
+    def stands_for(self, identifier: Any) -> bool:
+        """Whether a constructor's default is this object."""
+        return _short(self) == repr(identifier)
+
     def __repr__(self) -> str:
         shown: list[str] = []
         for name, parameter in parameters(type(self)).items():
@@ -109,9 +113,7 @@ def _same(value: Any, default: Any) -> bool:
     if value is default:
         return True
     if isinstance(value, Configurable):
-        if isinstance(default, str):
-            return _short(value) == repr(default)
-        return False
+        return value.stands_for(default)
     return bool(np.array_equal(value, default)) if value is not None else False
 
 
@@ -125,6 +127,7 @@ def _short(value: Any) -> str:
 
 def snake_case(name: str) -> str:
     """Turn "GlorotUniform" into "glorot_uniform" and "ELU" into "elu"."""
+    name = name.replace("RMSprop", "Rmsprop")
     name = re.sub(r"([a-z0-9])([A-Z][a-z])", r"\1_\2", name)
     return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name).lower()
 

@@ -92,7 +92,7 @@ def test_config_gives_the_same_layer(make):
 
 
 def test_unknown_keys_of_a_config_are_named():
-    with pytest.raises(ValueError, match=r"config of Dense must have no keys but.*Received: 'unit'"):
+    with pytest.raises(ValueError, match=r"config of Dense must have no keys but.*: 'unit'"):
         L.Dense.from_config({"unit": 3})
     with pytest.raises(ValueError, match="config of Dense must have a key 'units'"):
         L.Dense.from_config({})

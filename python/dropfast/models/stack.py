@@ -126,13 +126,13 @@ class Stack(Configurable):
 
     def _change(self, layers: list[Layer]) -> None:
         """Take another list of layers; where the input is known, build."""
-        before = self._layers
+        before = self._layers, self._built, self._runner
         self._layers, self._built, self._runner = layers, None, None
         try:
             if self._input_shape is not None and layers:
                 self.build(self._input_shape)
         except BaseException:
-            self._layers = before
+            self._layers, self._built, self._runner = before
             raise
 
     # Building.
