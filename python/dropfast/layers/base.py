@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -166,28 +166,35 @@ class Layer(Configurable):
         ndarray
             The array. Training changes it in place: keep it, don't replace it.
         """
-        start = initializers.get(initializer)
-        shape = tuple(int(size) for size in shape)
-        dtype = np.dtype(self._weight_dtype or "float32")
-        if isinstance(start, initializers.Initializer):
-            value = start(shape, dtype, self._next_weight_key())
-        else:
-            self._next_weight_key()
-            value = np.array(start(shape, dtype), dtype)
-        if value.shape != shape:
-            raise ValueError(
-                f"initializer must return shape {shape_text(shape)}. "
-                f"Received: shape {shape_text(value.shape)}"
-            )
         weight = Weight(
             name,
-            np.ascontiguousarray(value),
+            self._first_value(name, tuple(int(size) for size in shape), initializer),
             regularizers.get(regularizer),
             constraints.get(constraint),
             trainable,
         )
         self._weights.append(weight)
         return weight.value
+
+    def _first_value(self, name: str, shape: tuple[int, ...], initializer: Any) -> Array:
+        """The next of the values that wait for this layer, or else what the initializer draws."""
+        dtype = np.dtype(self._weight_dtype or "float32")
+        key = self._next_weight_key()
+        source = initializers.get(initializer)
+        if self._values is not None:
+            value = next(self._values, None)
+            if value is None:
+                raise ValueError(f"weights must have one more array for {name!r}. Received: none")
+            what = f"weights of layer {self.name!r} ({name}) must have"
+        elif isinstance(source, initializers.Initializer):
+            value, what = source(shape, dtype, key), ""
+        else:
+            value, what = np.asarray(source(shape, dtype)), "initializer must return"
+        if value.shape != shape:
+            raise ValueError(
+                f"{what} shape {shape_text(shape)}. Received: shape {shape_text(value.shape)}"
+            )
+        return np.array(value, dtype, order="C")
 
     @property
     def weights(self) -> list[Array]:
@@ -286,7 +293,11 @@ class Layer(Configurable):
     # For models.
 
     def build_once(
-        self, input_shape: Shape, dtype: DTypeLike, next_key: KeyMaker | None = None
+        self,
+        input_shape: Shape,
+        dtype: DTypeLike,
+        next_key: KeyMaker | None = None,
+        values: Iterator[Array] | None = None,
     ) -> None:
         """Build for a shape; a failure leaves the layer unbuilt.
 
@@ -298,17 +309,21 @@ class Layer(Configurable):
             Used where the layer was given none.
         next_key
             Called once for each weight: where its initial values are drawn.
+        values
+            Initial values themselves, as they come from a file; nothing is drawn then.
         """
         if self.built:
             self.check_input(input_shape)
             return
-        self._weight_keys = next_key
+        self._weight_keys, self._values = next_key, values
         self._weight_dtype = self.dtype or float_dtype(dtype).name
         try:
             self.build(input_shape)
         except BaseException:
             self._weights = []
             raise
+        finally:
+            self._values = None
         self._build_shape, self.built = input_shape, True
 
     def check_input(self, input_shape: Shape) -> None:
@@ -320,6 +335,7 @@ class Layer(Configurable):
             )
 
     _weight_keys: KeyMaker | None = None
+    _values: Iterator[Array] | None = None
 
     def _next_weight_key(self) -> Key:
         if self._weight_keys is not None:

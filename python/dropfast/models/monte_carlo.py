@@ -122,7 +122,7 @@ def sample(
     std = np.sqrt(m2 / samples)
 
     def draw(s: int) -> Array:
-        return engine.forward(rows, [key.at(s) for key in keys], rates)
+        return engine.sample(rows, [key.at(s) for key in keys], rates)
 
     expected = None
     if information:

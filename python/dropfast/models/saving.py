@@ -50,9 +50,11 @@ def describe_model(model: Stack) -> dict[str, Any]:
 
 
 def model_from_description(
-    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    config: Mapping[str, Any],
+    custom_objects: Mapping[str, Any] | None = None,
+    weights: list[Array] | None = None,
 ) -> Sequential:
-    """A model, with new weights, from its description.
+    """A model from its description, with new weights or with those given.
 
     Raises
     ------
@@ -75,9 +77,11 @@ def model_from_description(
                 f"places of a model config must be in [0, {len(layers) - 1}]. Received: {place!r}"
             )
     stack: list[Layer] = [layers[place] for place in places]
+    model = Sequential(stack, config["seed"], config["name"], config["dtype"])
     if shape is not None:
-        stack.insert(0, Input(shape))
-    return Sequential(stack, config["seed"], config["name"], config["dtype"])
+        # Weights of a file have the sizes of the file: a description can't claim more memory.
+        model._build((None, *Input(shape).shape), None if weights is None else iter(weights))
+    return model
 
 
 def _check_keys(what: str, config: Any, keys: set[str]) -> None:
@@ -199,7 +203,14 @@ def load_model(
     try:
         description = json.loads(metadata["model"])
         return _assemble(description, arrays, custom_objects, compile)
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"file {path!r} must describe a model: {error}") from error
 
 
@@ -210,8 +221,14 @@ def _assemble(
     compile: bool,
 ) -> Sequential:
     _check_keys("the description", description, _KEYS | _TRAINING)
-    model = model_from_description({name: description[name] for name in _KEYS}, custom_objects)
-    model.set_weights(_in_order(arrays, [*_weights(model)]))
+    config = {name: description[name] for name in _KEYS}
+    stored = _stored_weights(arrays)
+    model = model_from_description(config, custom_objects, [arrays[name] for name in stored])
+    if [*_weights(model)] != stored:
+        raise ValueError(
+            f"file must hold the arrays {', '.join(_weights(model))}. "
+            f"Received: {', '.join(stored) or 'none'}"
+        )
     for name in ("iterations", "epochs_done", "calls"):
         if not isinstance(description[name], int) or description[name] < 0:
             raise ValueError(f"{name} must be an integer >= 0. Received: {description[name]!r}")
@@ -242,13 +259,20 @@ def load_weights(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     own = _weights(model) if model.built else {}
     _, arrays = _read(os.fspath(filepath))
     _ = model.plan
-    stored = sorted(
-        (name for name in arrays if name.startswith("weights.")),
-        key=lambda name: int(name.split(".")[1]),
-    )
+    stored = _stored_weights(arrays)
     if len(stored) != len(own):
         raise ValueError(f"file must hold {len(own)} weight arrays. Received: {len(stored)} arrays")
     model.set_weights([arrays[name] for name in stored])
+
+
+def _stored_weights(arrays: Mapping[str, Array]) -> list[str]:
+    """Names of a file's weight arrays, in the model's order."""
+    found = {}
+    for name in arrays:
+        kind, number, *_ = [*name.split(".", 2), ""]
+        if kind == "weights" and number.isdecimal():
+            found[int(number)] = name
+    return [found[number] for number in sorted(found)]
 
 
 def _in_order(arrays: Mapping[str, Array], names: list[str]) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,7 +155,10 @@ class Stack(Configurable):
         ValueError
             If the shape is not known or a layer can't take it.
         """
-        shape = self._input_shape if input_shape is None else tuple(input_shape)
+        self._build(self._input_shape if input_shape is None else tuple(input_shape))
+
+    def _build(self, shape: Shape | None, values: Iterator[Array] | None = None) -> None:
+        """Build, with initial weights that are drawn or given."""
         if not self._layers:
             raise ValueError("model must have layers before it is built. Received: none")
         if shape is None:
@@ -184,7 +187,7 @@ class Stack(Configurable):
             if layer.built and not any(layer is other for other in self._layers[:i]):
                 made += len(layer.weights)
             self._check_dtype(layer)
-            layer.build_once(at, self.dtype, next_key)
+            layer.build_once(at, self.dtype, next_key, values)
             at = layer.compute_output_shape(at)
         self._input_shape = shape
         self._plan_again()

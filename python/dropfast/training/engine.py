@@ -54,6 +54,14 @@ class Engine(Protocol):
     ) -> Array:
         """Outputs of one batch; with keys as in training."""
 
+    def sample(
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Array:
+        """Outputs of one batch with dropout on; everything else as in inference."""
+
     def monte_carlo(
         self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
     ) -> tuple[Array, Array]:
@@ -102,6 +110,15 @@ class Native:
         out = np.empty((len(x), self.units), self.dtype)
         self.network.forward(self.params, x, out, keys=keys, rates=rates)
         return out
+
+    def sample(
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Array:
+        """As `forward`: only dropout tells training from inference here."""
+        return self.forward(x, keys, rates)
 
     def monte_carlo(
         self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None

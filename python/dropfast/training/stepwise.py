@@ -51,16 +51,22 @@ class Stepwise:
         """Outputs of one batch; with keys as in training."""
         return self._forward(x, self._passages(keys, rates))
 
+    def sample(
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        rates: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Array:
+        """Outputs with dropout on; normalisation keeps its running statistics."""
+        return self._forward(x, self._passages(keys, rates, all_train=False))
+
     def monte_carlo(
         self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
     ) -> tuple[Array, Array]:
         """Mean and sum of squared deviations over samples (Welford 1962)."""
         mean = m2 = np.zeros(())
         for sample in range(samples):
-            # Normalisation keeps its running statistics: only what draws acts as in training.
-            at = [key.at(sample) for key in keys]
-            passages = self._passages(at, rates, all_train=False)
-            y = self._forward(x, passages).astype(np.float64)
+            y = self.sample(x, [key.at(sample) for key in keys], rates).astype(np.float64)
             delta = y - mean
             mean = mean + delta / (sample + 1)
             m2 = m2 + delta * (y - mean)
