@@ -185,6 +185,52 @@ pub unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize
     }
 }
 
+/// Reads a tile of which `width` columns exist: chains that were stored half-way.
+///
+/// # Safety
+/// `c` is readable at `MR` rows of `width` columns.
+#[inline(always)]
+pub unsafe fn load<S: Simd, T: Element, const MR: usize, const NV: usize>(
+    s: S,
+    c: Target<T>,
+    width: usize,
+) -> Registers<S, T, MR, NV> {
+    let mut registers = zeros::<S, T, MR, NV>(s);
+    for (i, row) in registers.iter_mut().enumerate() {
+        for (j, vector) in row.iter_mut().enumerate() {
+            let p = c.start.wrapping_add(i * c.row + j * c.vector);
+            // SAFETY: the caller's promise.
+            *vector = unsafe {
+                if width == NV * T::LANES {
+                    V::<S, T>::load(s, p)
+                } else {
+                    V::<S, T>::load_first(s, p, width.saturating_sub(j * T::LANES).min(T::LANES))
+                }
+            };
+        }
+    }
+    registers
+}
+
+/// Writes the first `width` columns of a tile.
+///
+/// # Safety
+/// `c` is writable at `MR` rows of `width` columns.
+#[inline(always)]
+pub unsafe fn store_first<S: Simd, T: Element, const MR: usize, const NV: usize>(
+    registers: Registers<S, T, MR, NV>,
+    c: Target<T>,
+    width: usize,
+) {
+    for (i, row) in registers.into_iter().enumerate() {
+        for (j, vector) in row.into_iter().enumerate() {
+            let p = c.start.wrapping_add(i * c.row + j * c.vector);
+            // SAFETY: the caller's promise.
+            unsafe { vector.store_first(p, width.saturating_sub(j * T::LANES).min(T::LANES)) };
+        }
+    }
+}
+
 /// Writes a tile.
 ///
 /// # Safety

@@ -1,0 +1,98 @@
+//! Layer 2: block sizes, and how threads share a product.
+
+use std::ops::Range;
+
+use crate::simd::{Element, Level};
+
+/// Sizes of the blocks in elements, chosen by level and type alone.
+///
+/// A tile's strip of `A`, `MR x KC`, stays in the first-level cache (32 KiB or more) while strips of `B` stream past it
+/// out of the second (512 KiB or more on every processor since Zen and Skylake-SP), where the block of `B`, `KC x NC`,
+/// stays while all strips of `A` pass. The block of `A`, `MC x KC`, may lie in the third level: it is read once for each block of `B`.
+///
+/// | level | tile | `KC` | strip of `A` | `NC` | block of `B` | `MC` | block of `A` |
+/// |---|---|---|---|---|---|---|---|
+/// | AVX-512 | 12 x 32 | 384 | 18 KiB | 256 | 384 KiB | 1536 | 2.25 MiB |
+/// | AVX2 | 6 x 16 | 384 | 9 KiB | 256 | 384 KiB | 1536 | 2.25 MiB |
+///
+/// (`f32`; for `f64` half the columns, so the same bytes of `B`, and half the `KC`.)
+#[derive(Clone, Copy)]
+pub struct Blocks {
+    /// Rows of a tile.
+    pub mr: usize,
+    /// Vectors of a tile.
+    pub nv: usize,
+    /// Lanes of a vector.
+    lanes: usize,
+    /// Rows of a block of `A`.
+    pub mc: usize,
+    /// Steps of a block.
+    pub kc: usize,
+    /// Columns of a block of `B`.
+    pub nc: usize,
+}
+
+impl Blocks {
+    /// The sizes for a level and a type.
+    pub fn new<T: Element>(level: Level) -> Self {
+        let (mr, nv) = match level {
+            Level::Avx512 => (12, 2),
+            Level::Avx2 => (6, 1),
+            Level::Scalar => (4, 1),
+        };
+        Self { mr, nv, lanes: T::LANES, mc: 1536, kc: 24 * T::LANES, nc: 256 }
+    }
+
+    /// Columns of a tile.
+    pub fn nr(&self) -> usize {
+        self.nv * self.lanes
+    }
+
+    /// Elements of the largest packed blocks of `A` and `B` in a product of this size; whole lines.
+    pub fn scratch(&self, m: usize, n: usize, k: usize) -> (usize, usize) {
+        let kc = k.min(self.kc);
+        let a = m.min(self.mc).next_multiple_of(self.mr) * kc;
+        let b = n.min(self.nc).next_multiple_of(self.nr()) * kc;
+        (a.next_multiple_of(self.lanes), b)
+    }
+}
+
+/// A product is shared by this many multiply-adds for each thread at least: about 10 µs of work, twice what it costs to wake a thread.
+const GRAIN: usize = 1 << 20;
+
+/// Threads as a grid over `C`.
+pub struct Grid {
+    rows: usize,
+    columns: usize,
+}
+
+impl Grid {
+    /// How many of `threads` pay for a product of this size.
+    pub fn threads(threads: usize, m: usize, n: usize, k: usize) -> usize {
+        threads.min(m.saturating_mul(n).saturating_mul(k) / GRAIN).max(1)
+    }
+
+    /// The grid of `threads` whose parts are nearest to squares, so that least is packed twice.
+    pub fn new(threads: usize, m: usize, n: usize) -> Self {
+        let sides = |rows: usize| m.div_ceil(rows) + n.div_ceil(threads / rows);
+        let rows = (1..=threads).filter(|rows| threads % rows == 0).min_by_key(|&rows| sides(rows)).unwrap_or(1);
+        Self { rows, columns: threads / rows }
+    }
+
+    /// Rows and columns of one thread's part; borders lie between tiles.
+    pub fn part(
+        &self,
+        index: usize,
+        (m, mr): (usize, usize),
+        (n, nr): (usize, usize),
+    ) -> (Range<usize>, Range<usize>) {
+        (share(index / self.columns, self.rows, m, mr), share(index % self.columns, self.columns, n, nr))
+    }
+}
+
+/// Part `index` of `parts` of `0..count`, in units.
+fn share(index: usize, parts: usize, count: usize, unit: usize) -> Range<usize> {
+    let units = count.div_ceil(unit);
+    let border = |i: usize| (i * units / parts * unit).min(count);
+    border(index)..border(index + 1)
+}

@@ -1,0 +1,265 @@
+//! Layer 2: the product of stored matrices, `C = A·B`: five loops around the tile, numbered as in the literature
+//! (Goto and van de Geijn 2008; Van Zee and van de Geijn 2015).
+//!
+//! ```text
+//! thread: its rectangle of C
+//!   5  blocks of MC rows
+//!   4    blocks of KC steps: pack A [MC, KC] in strips of MR rows
+//!   3      blocks of NC columns: pack B [KC, NC] in strips of NR columns
+//!   2        strips of A
+//!   1          strips of B: the tile, MR x NR
+//! ```
+//!
+//! A chain that loop 4 interrupts is stored in `C` and loaded again, so the bits depend neither on block sizes nor on
+//! threads: those share out rectangles of `C`, never `k`.
+
+use std::ops::Range;
+
+use super::blocks::{Blocks, Grid};
+use super::matrix::{Matrix, MatrixMut};
+use super::pack::pack;
+use super::scratch::with_scratch;
+use super::tile::{All, Broadcast, Rows, Target, Unit, Vectors, accumulate, load, store, store_first, zeros};
+use crate::parallel::{num_threads, team};
+use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
+
+/// What happens to a tile of `C` while it is hot in the first-level cache.
+pub trait Epilogue<T>: Sync {
+    /// Takes finished elements: rows and columns of `C`, where element `(rows.start, columns.start)` is, and elements
+    /// from one row to the next (columns are neighbours).
+    ///
+    /// # Safety
+    /// `c` is valid for these elements, which nobody else touches meanwhile.
+    unsafe fn finish<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize);
+}
+
+/// Nothing is done.
+pub struct Plain;
+
+impl<T> Epilogue<T> for Plain {
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, _: S, _: Range<usize>, _: Range<usize>, _: *mut T, _: usize) {}
+}
+
+/// `C = A·B` on the level in use and as many threads as pay.
+///
+/// # Panics
+/// Where the shapes do not fit, or neither the rows nor the columns of `C` are neighbours in memory.
+pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
+    multiply_at(level(), num_threads(), a, b, c);
+}
+
+/// [`multiply`] on a given level and number of threads.
+///
+/// # Panics
+/// As [`multiply`], and where the processor lacks the level.
+pub fn multiply_at<T: Element>(
+    level: Level,
+    threads: usize,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: MatrixMut<'_, T>,
+) {
+    if c.column_stride == 1 || c.columns == 1 && c.rows == 1 {
+        multiply_then(level, threads, a, b, c, &Plain);
+    } else {
+        multiply_then(level, threads, b.transposed(), a.transposed(), c.transposed(), &Plain);
+    }
+}
+
+/// `C = epilogue(A·B)`; the columns of `C` are neighbours.
+///
+/// # Panics
+/// As [`multiply_at`].
+pub fn multiply_then<T: Element, E: Epilogue<T>>(
+    level: Level,
+    threads: usize,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: MatrixMut<'_, T>,
+    epilogue: &E,
+) {
+    assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns, "shapes of a product");
+    assert!(c.columns <= 1 || c.column_stride == 1, "rows or columns of C are neighbours in memory");
+    assert!(c.rows <= 1 || c.row_stride >= c.columns as isize, "rows of C do not overlap");
+    if c.rows == 0 || c.columns == 0 {
+        return;
+    }
+    let blocks = Blocks::new::<T>(level);
+    let product = Product { a, b, c: Shared(c.start), stride: c.row_stride.unsigned_abs(), blocks, epilogue };
+    let threads = Grid::threads(threads, c.rows, c.columns, a.columns);
+    if threads == 1 {
+        return product.rectangle(level, 0..c.rows, 0..c.columns);
+    }
+    team(threads, |member| {
+        let grid = Grid::new(member.size, c.rows, c.columns);
+        let (rows, columns) = grid.part(member.index, (c.rows, blocks.mr), (c.columns, blocks.nr()));
+        product.rectangle(level, rows, columns);
+    });
+}
+
+/// An address in `C` that threads share; each writes its own rectangle.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+
+// SAFETY: rectangles of different threads do not overlap.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+/// Operands, target and block sizes of a product, shapes checked.
+struct Product<'a, T, E> {
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    c: Shared<T>,
+    stride: usize,
+    blocks: Blocks,
+    epilogue: &'a E,
+}
+
+impl<T: Element, E: Epilogue<T>> Product<'_, T, E> {
+    /// Computes one thread's part of `C`.
+    fn rectangle(&self, level: Level, rows: Range<usize>, columns: Range<usize>) {
+        let (a_len, b_len) = self.blocks.scratch(rows.len(), columns.len(), self.a.columns);
+        with_scratch(a_len + b_len, |room: *mut T| {
+            // SAFETY: the room is `a_len + b_len` long.
+            let (a, b) = (room, unsafe { room.add(a_len) });
+            dispatch_at(level, Rectangle { product: self, rows, columns, a, b });
+        });
+    }
+}
+
+/// One thread's part of a product, with room for packed blocks.
+struct Rectangle<'a, T, E> {
+    product: &'a Product<'a, T, E>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    a: *mut T,
+    b: *mut T,
+}
+
+impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
+    type Output = ();
+
+    /// Loops 5, 4 and 3.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Product { a, b, blocks, .. } = self.product;
+        let k = a.columns;
+        for rows in pieces(self.rows.clone(), blocks.mc) {
+            // A product over no `k` at all is zero: one empty block.
+            for steps in pieces(0..k.max(1), blocks.kc) {
+                let steps = steps.start.min(k)..steps.end.min(k);
+                // SAFETY: the room was made for blocks of this size.
+                unsafe { pack(s, a.block(rows.clone(), steps.clone()), blocks.mr, self.a) };
+                for columns in pieces(self.columns.clone(), blocks.nc) {
+                    // SAFETY: as above.
+                    unsafe { pack(s, b.block(steps.clone(), columns.clone()).transposed(), blocks.nr(), self.b) };
+                    self.strips(s, rows.clone(), columns, &steps);
+                }
+            }
+        }
+    }
+}
+
+/// A range in pieces of `size`.
+fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(size).map(move |start| start..(start + size).min(range.end))
+}
+
+impl<T: Element, E: Epilogue<T>> Rectangle<'_, T, E> {
+    /// Loop 2: strips of `A`, as tall as the level's tile, then the rest of the rows.
+    #[inline(always)]
+    fn strips<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, steps: &Range<usize>) {
+        let mut block = Block { s, part: self, rows: rows.clone(), next: rows.start, columns, steps: steps.clone() };
+        match S::LEVEL {
+            Level::Avx512 => {
+                block.tall::<12, 2>();
+                block.tall::<8, 2>();
+                block.tall::<4, 2>();
+                block.tall::<2, 2>();
+                block.tall::<1, 2>();
+            }
+            Level::Avx2 => {
+                block.tall::<6, 1>();
+                block.tall::<4, 1>();
+                block.tall::<2, 1>();
+                block.tall::<1, 1>();
+            }
+            Level::Scalar => {
+                block.tall::<4, 1>();
+                block.tall::<1, 1>();
+            }
+        }
+    }
+}
+
+/// A packed block of `A` against a packed block of `B`.
+struct Block<'a, S, T, E> {
+    s: S,
+    part: &'a Rectangle<'a, T, E>,
+    rows: Range<usize>,
+    next: usize,
+    columns: Range<usize>,
+    steps: Range<usize>,
+}
+
+impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
+    /// Loops 2 and 1 for tiles of `MR` rows, while so many are left in a strip.
+    #[inline(always)]
+    fn tall<const MR: usize, const NV: usize>(&mut self) {
+        while self.rows.end - self.next >= MR {
+            let mut column = self.columns.start;
+            while self.columns.end - column >= NV * T::LANES {
+                self.tile::<MR, NV>(column, NV * T::LANES);
+                column += NV * T::LANES;
+            }
+            if column < self.columns.end {
+                self.tile::<MR, NV>(column, self.columns.end - column);
+            }
+            self.next += MR;
+        }
+    }
+
+    /// The tile of `MR` rows and up to `NV` vectors at `column`; `width` of its columns exist.
+    #[inline(always)]
+    fn tile<const MR: usize, const NV: usize>(&self, column: usize, width: usize) {
+        let product = self.part.product;
+        let (mr, k, row) = (product.blocks.mr, self.steps.len(), self.next - self.rows.start);
+        // SAFETY: the strips were packed for this block; rows `next..next + MR` and `width` columns of `C` exist and
+        // belong to this thread.
+        unsafe {
+            let start = self.part.a.add(row / mr * mr * k + row % mr);
+            let a = Broadcast { start, rows: Unit, step: mr };
+            let start = self.part.b.add((column - self.columns.start) * k);
+            let b = Vectors { start, step: NV * T::LANES, vector: T::LANES };
+            let start = product.c.0.add(self.next * product.stride + column);
+            let c = Target { start, row: product.stride, vector: T::LANES };
+            multiply_tile::<S, T, _, MR, NV>(self.s, (self.steps.start == 0, width), k, a, b, c);
+            if self.steps.end == product.a.columns {
+                let (rows, columns) = (self.next..self.next + MR, column..column + width);
+                product.epilogue.finish(self.s, rows, columns, start, product.stride);
+            }
+        }
+    }
+}
+
+/// One tile: chains from zero, or carried on from `c`.
+#[inline(always)]
+unsafe fn multiply_tile<S: Simd, T: Element, R: Rows, const MR: usize, const NV: usize>(
+    s: S,
+    (first, width): (bool, usize),
+    k: usize,
+    a: Broadcast<T, R>,
+    b: Vectors<T>,
+    c: Target<T>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = if first { zeros::<S, T, MR, NV>(s) } else { load(s, c, width) };
+        accumulate(s, &mut sums, All(k), a, b);
+        if width == NV * T::LANES {
+            store(sums, c);
+        } else {
+            store_first(sums, c, width);
+        }
+    }
+}

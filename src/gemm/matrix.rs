@@ -1,0 +1,153 @@
+//! Layer 2: matrices in memory, with any strides.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A matrix to read: element `(i, j)` lies `i * row_stride + j * column_stride` elements after the first.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a, T> {
+    start: *const T,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Elements from one row to the next.
+    pub row_stride: isize,
+    /// Elements from one column to the next.
+    pub column_stride: isize,
+    lifetime: PhantomData<&'a [T]>,
+}
+
+// SAFETY: a shared borrow of numbers.
+unsafe impl<T: Sync> Send for Matrix<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Matrix<'_, T> {}
+
+impl<'a, T: Copy> Matrix<'a, T> {
+    /// A matrix stored row after row.
+    ///
+    /// # Panics
+    /// Unless the slice has `rows * columns` elements.
+    pub fn by_rows(elements: &'a [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(Some(elements.len()), rows.checked_mul(columns), "a matrix of {rows} x {columns}");
+        // SAFETY: all elements lie in the slice.
+        unsafe { Self::from_raw(elements.as_ptr(), (rows, columns), (columns as isize, 1)) }
+    }
+
+    /// A matrix anywhere.
+    ///
+    /// # Safety
+    /// Every element is readable, and nobody writes it, for the lifetime `'a`.
+    pub unsafe fn from_raw(start: *const T, shape: (usize, usize), strides: (isize, isize)) -> Self {
+        Self {
+            start,
+            rows: shape.0,
+            columns: shape.1,
+            row_stride: strides.0,
+            column_stride: strides.1,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// Rows and columns exchanged; nothing is moved.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Element `(i, j)`.
+    ///
+    /// # Panics
+    /// Outside of the matrix.
+    pub fn at(&self, i: usize, j: usize) -> T {
+        assert!(i < self.rows && j < self.columns);
+        // SAFETY: within the matrix.
+        unsafe { *self.address(i, j) }
+    }
+
+    /// Where element `(i, j)` is, or would be.
+    #[inline(always)]
+    pub(super) fn address(&self, i: usize, j: usize) -> *const T {
+        self.start.wrapping_offset(i as isize * self.row_stride + j as isize * self.column_stride)
+    }
+
+    /// Some rows and columns.
+    ///
+    /// # Panics
+    /// Outside of the matrix.
+    #[must_use]
+    pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        assert!(rows.end <= self.rows && columns.end <= self.columns);
+        Self { start: self.address(rows.start, columns.start), rows: rows.len(), columns: columns.len(), ..*self }
+    }
+}
+
+/// A matrix to write, with strides like [`Matrix`].
+pub struct MatrixMut<'a, T> {
+    pub(super) start: *mut T,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Elements from one row to the next.
+    pub row_stride: isize,
+    /// Elements from one column to the next.
+    pub column_stride: isize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Copy> MatrixMut<'a, T> {
+    /// A matrix stored row after row.
+    ///
+    /// # Panics
+    /// Unless the slice has `rows * columns` elements.
+    pub fn by_rows(elements: &'a mut [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(Some(elements.len()), rows.checked_mul(columns), "a matrix of {rows} x {columns}");
+        // SAFETY: all elements lie in the slice.
+        unsafe { Self::from_raw(elements.as_mut_ptr(), (rows, columns), (columns as isize, 1)) }
+    }
+
+    /// A matrix anywhere.
+    ///
+    /// # Safety
+    /// Every element is writable and reached in no other way for the lifetime `'a`; no two elements share a place.
+    pub unsafe fn from_raw(start: *mut T, shape: (usize, usize), strides: (isize, isize)) -> Self {
+        Self {
+            start,
+            rows: shape.0,
+            columns: shape.1,
+            row_stride: strides.0,
+            column_stride: strides.1,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// Rows and columns exchanged; nothing is moved.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Writes element `(i, j)`.
+    ///
+    /// # Panics
+    /// Outside of the matrix.
+    pub fn set(&mut self, i: usize, j: usize, value: T) {
+        assert!(i < self.rows && j < self.columns);
+        let offset = i as isize * self.row_stride + j as isize * self.column_stride;
+        // SAFETY: within the matrix.
+        unsafe { *self.start.offset(offset) = value };
+    }
+}
