@@ -201,6 +201,9 @@ def matmul(a: _Array, b: _Array, out: _Array | None = None) -> _Array:
 def first_nonfinite_row(x: _Array) -> int | None:
     """The first position on the first axis that holds a NaN or an infinity."""
 
+def fma_peak_gflops(threads: int) -> float:
+    """GFLOP/s of a loop of float32 multiply-adds that touches no memory."""
+
 @final
 class Network:
     """Plan and scratch memory of one stack of layers; holds no weights."""

@@ -75,17 +75,13 @@ impl Grid {
     /// The grid of `threads` whose parts are nearest to squares, so that least is packed twice.
     pub fn new(threads: usize, m: usize, n: usize) -> Self {
         let sides = |rows: usize| m.div_ceil(rows) + n.div_ceil(threads / rows);
-        let rows = (1..=threads).filter(|rows| threads % rows == 0).min_by_key(|&rows| sides(rows)).unwrap_or(1);
+        let rows =
+            (1..=threads).filter(|rows| threads.is_multiple_of(*rows)).min_by_key(|&rows| sides(rows)).unwrap_or(1);
         Self { rows, columns: threads / rows }
     }
 
     /// Rows and columns of one thread's part; borders lie between tiles.
-    pub fn part(
-        &self,
-        index: usize,
-        (m, mr): (usize, usize),
-        (n, nr): (usize, usize),
-    ) -> (Range<usize>, Range<usize>) {
+    pub fn part(&self, index: usize, (m, mr): (usize, usize), (n, nr): (usize, usize)) -> (Range<usize>, Range<usize>) {
         (share(index / self.columns, self.rows, m, mr), share(index % self.columns, self.columns, n, nr))
     }
 }

@@ -53,17 +53,12 @@ pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_,
 ///
 /// # Panics
 /// As [`multiply`], and where the processor lacks the level.
-pub fn multiply_at<T: Element>(
-    level: Level,
-    threads: usize,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    c: MatrixMut<'_, T>,
-) {
-    if c.column_stride == 1 || c.columns == 1 && c.rows == 1 {
-        multiply_then(level, threads, a, b, c, &Plain);
-    } else {
+pub fn multiply_at<T: Element>(level: Level, threads: usize, a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
+    let turn = if c.columns == 1 { c.row_stride == 1 } else { c.column_stride != 1 };
+    if turn {
         multiply_then(level, threads, b.transposed(), a.transposed(), c.transposed(), &Plain);
+    } else {
+        multiply_then(level, threads, a, b, c, &Plain);
     }
 }
 
@@ -80,11 +75,11 @@ pub fn multiply_then<T: Element, E: Epilogue<T>>(
     epilogue: &E,
 ) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns, "shapes of a product");
-    assert!(c.columns <= 1 || c.column_stride == 1, "rows or columns of C are neighbours in memory");
-    assert!(c.rows <= 1 || c.row_stride >= c.columns as isize, "rows of C do not overlap");
     if c.rows == 0 || c.columns == 0 {
         return;
     }
+    assert!(c.columns == 1 || c.column_stride == 1, "rows or columns of C are neighbours in memory");
+    assert!(c.rows == 1 || c.row_stride >= c.columns as isize, "rows of C do not overlap");
     let blocks = Blocks::new::<T>(level);
     let product = Product { a, b, c: Shared(c.start), stride: c.row_stride.unsigned_abs(), blocks, epilogue };
     let threads = Grid::threads(threads, c.rows, c.columns, a.columns);

@@ -7,11 +7,6 @@
 use super::matrix::Matrix;
 use crate::simd::{Element, Simd, V, Vector};
 
-/// Elements between strips of `width` for a block of `k` steps.
-pub const fn strip_len(k: usize, width: usize) -> usize {
-    k * width
-}
-
 /// Packs `a [m, k]` into strips of `width` rows.
 ///
 /// # Safety
@@ -36,7 +31,7 @@ pub unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to
 unsafe fn pack_strip<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
     // SAFETY: every address is within `a` or within the room that the caller promises.
     unsafe {
-        if a.row_stride == 1 && width % T::LANES == 0 {
+        if a.row_stride == 1 && width.is_multiple_of(T::LANES) {
             for k in 0..a.columns {
                 copy_row(s, a.address(0, k), a.rows, to.add(k * width), width);
             }
@@ -44,7 +39,7 @@ unsafe fn pack_strip<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, 
             for k in 0..a.columns {
                 std::ptr::copy_nonoverlapping(a.address(0, k), to.add(k * width), width);
             }
-        } else if a.column_stride == 1 && width % T::LANES == 0 {
+        } else if a.column_stride == 1 && width.is_multiple_of(T::LANES) {
             turn(s, a, width, to);
         } else {
             pack_elements(a, width, to);

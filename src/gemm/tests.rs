@@ -55,11 +55,8 @@ fn check<T: Element>((m, k, n): (usize, usize, usize), a: Layout, b: Layout, tur
     for level in available() {
         for threads in [1, 2, 3] {
             let mut c = vec![T::ONE; m * n];
-            let target = if turned {
-                MatrixMut::by_rows(&mut c, n, m).transposed()
-            } else {
-                MatrixMut::by_rows(&mut c, m, n)
-            };
+            let target =
+                if turned { MatrixMut::by_rows(&mut c, n, m).transposed() } else { MatrixMut::by_rows(&mut c, m, n) };
             multiply_at(level, threads, a, b, target);
             let c = if turned { Matrix::by_rows(&c, n, m).transposed() } else { Matrix::by_rows(&c, m, n) };
             for i in 0..m {

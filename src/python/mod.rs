@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 
 mod arguments;
+mod arrays;
 mod config;
+mod dense;
 mod dropout;
 mod errors;
 mod floats;
@@ -31,6 +33,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::get_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
+    module.add_function(wrap_pyfunction!(dense::matmul, module)?)?;
+    module.add_function(wrap_pyfunction!(dense::first_nonfinite_row, module)?)?;
+    module.add_function(wrap_pyfunction!(dense::fma_peak_gflops, module)?)?;
     Ok(())
 }
 

@@ -1,0 +1,230 @@
+//! Layer 5: float32 and float64 arrays in and out.
+
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::gemm::matrix::{Matrix, MatrixMut};
+use crate::simd::Element;
+
+/// The element types of products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// float32
+    Single,
+    /// float64
+    Double,
+}
+
+/// An array of float32 or float64 whose memory can be used as it is: aligned, of native byte order, strides that are
+/// whole elements.
+pub struct Real<'py> {
+    /// The array.
+    pub array: Bound<'py, PyUntypedArray>,
+    /// Its element type.
+    pub precision: Precision,
+}
+
+impl<'py> Real<'py> {
+    /// The argument as such an array; what merely lies unusually in memory is copied.
+    pub fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let array = match value.cast::<PyUntypedArray>() {
+            Ok(array) => array.clone(),
+            Err(_) => value.py().import("numpy")?.call_method1("asarray", (value,))?.cast_into()?,
+        };
+        let Some(precision) = precision(&array) else {
+            return Err(PyTypeError::new_err(format!(
+                "{name} must be an array of float32 or float64. Received: dtype={}",
+                array.dtype().str()?
+            )));
+        };
+        if is_usable(&array) {
+            return Ok(Self { array, precision });
+        }
+        let native = array.dtype().call_method1("newbyteorder", ("=",))?;
+        let array = array.call_method1("astype", (native,))?.cast_into()?;
+        Ok(Self { array, precision })
+    }
+
+    /// The argument as an array of two dimensions.
+    pub fn matrix_of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let array = Self::of(name, value)?;
+        if array.array.ndim() != 2 {
+            return Err(PyValueError::new_err(format!(
+                "{name} must have 2 dimensions. Received: shape {}",
+                array.shape_text()
+            )));
+        }
+        Ok(array)
+    }
+
+    /// Checks that `self` has the type of `other`.
+    pub fn like(self, name: &str, other: &Self, other_name: &str) -> PyResult<Self> {
+        if self.precision == other.precision {
+            return Ok(self);
+        }
+        Err(PyTypeError::new_err(format!(
+            "{name} must have {other_name}'s dtype {}. Received: dtype={}",
+            other.array.dtype().str()?,
+            self.array.dtype().str()?
+        )))
+    }
+
+    /// A new array of this type in C order, not initialised.
+    pub fn empty(&self, shape: &[usize]) -> PyResult<Self> {
+        let py = self.array.py();
+        let array = py.import("numpy")?.call_method1("empty", (shape.to_vec(), self.array.dtype()))?.cast_into()?;
+        Ok(Self { array, precision: self.precision })
+    }
+
+    /// The array to write to: `out`, of this type, of the given shape and apart from all `inputs`, or a new one.
+    pub fn output(
+        &self,
+        out: Option<&Bound<'py, PyAny>>,
+        shape: &[usize],
+        inputs: &[(&str, &Self)],
+    ) -> PyResult<Output<'py>> {
+        let Some(out) = out else {
+            let array = self.empty(shape)?;
+            return Ok(Output { returned: array.array.clone(), array });
+        };
+        let given = match out.cast::<PyUntypedArray>() {
+            Ok(array) if precision(array) == Some(self.precision) && array.shape() == shape => array,
+            _ => return Err(self.unfit(out, shape)),
+        };
+        if !given.getattr("flags")?.getattr("writeable")?.extract::<bool>()? {
+            return Err(PyValueError::new_err("out must be writable. Received: a read-only array"));
+        }
+        let numpy = self.array.py().import("numpy")?;
+        for (name, input) in inputs {
+            let pair = (given, &input.array);
+            if numpy.call_method1("may_share_memory", pair)?.extract::<bool>()?
+                && numpy.call_method1("shares_memory", pair)?.extract::<bool>()?
+            {
+                return Err(PyValueError::new_err(format!(
+                    "out must not overlap {name}. Received: an array in the same memory"
+                )));
+            }
+        }
+        let array = if is_usable(given) && has_plain_rows(given) {
+            Self { array: given.clone(), precision: self.precision }
+        } else {
+            self.empty(shape)?
+        };
+        Ok(Output { returned: given.clone(), array })
+    }
+
+    #[cold]
+    fn unfit(&self, out: &Bound<'py, PyAny>, shape: &[usize]) -> PyErr {
+        let came = match out.cast::<PyUntypedArray>() {
+            Ok(array) => format!("{} {}", array.dtype(), shape_text(array.shape())),
+            Err(_) => out.get_type().to_string(),
+        };
+        PyValueError::new_err(format!(
+            "out must be an array of dtype {} and shape {}. Received: out={came}",
+            self.array.dtype(),
+            shape_text(shape)
+        ))
+    }
+
+    /// The shape as Python prints it.
+    pub fn shape_text(&self) -> String {
+        shape_text(self.array.shape())
+    }
+
+    /// The address of the first element.
+    pub fn data<T>(&self) -> *mut T {
+        // SAFETY: an array's header lives as long as the array.
+        unsafe { (*self.array.as_array_ptr()).fields.data.cast() }
+    }
+
+    /// Strides in elements.
+    fn strides(&self) -> impl Iterator<Item = isize> {
+        let size = self.array.dtype().itemsize() as isize;
+        self.array.strides().iter().map(move |stride| stride / size)
+    }
+
+    /// Whether the elements lie side by side in C order.
+    pub fn is_contiguous(&self) -> bool {
+        self.array.is_c_contiguous()
+    }
+
+    /// The array as a matrix.
+    ///
+    /// # Safety
+    /// `T` is the array's type, the array has two dimensions, lives and keeps its values while the matrix is used.
+    pub unsafe fn matrix<'a, T: Element>(&self) -> Matrix<'a, T> {
+        let strides: Vec<isize> = self.strides().collect();
+        // SAFETY: an array's elements are where its strides say.
+        unsafe {
+            Matrix::from_raw(self.data(), (self.array.shape()[0], self.array.shape()[1]), (strides[0], strides[1]))
+        }
+    }
+
+    /// The array as a matrix to write.
+    ///
+    /// # Safety
+    /// As [`Real::matrix`], and nobody else uses the array.
+    pub unsafe fn matrix_mut<'a, T: Element>(&self) -> MatrixMut<'a, T> {
+        let strides: Vec<isize> = self.strides().collect();
+        let shape = (self.array.shape()[0], self.array.shape()[1]);
+        // SAFETY: an array's elements are where its strides say, and [`Real::output`] took care that none share a place.
+        unsafe { MatrixMut::from_raw(self.data(), shape, (strides[0], strides[1])) }
+    }
+}
+
+/// An array to write to, and the one that the caller gets: the same unless that lies unusually in memory.
+pub struct Output<'py> {
+    /// Written by the kernel.
+    pub array: Real<'py>,
+    returned: Bound<'py, PyUntypedArray>,
+}
+
+impl<'py> Output<'py> {
+    /// Hands the result over.
+    pub fn finish(self) -> PyResult<Bound<'py, PyAny>> {
+        if !self.returned.is(&self.array.array) {
+            let everything = self.returned.py().Ellipsis();
+            self.returned.set_item(everything, &self.array.array)?;
+        }
+        Ok(self.returned.into_any())
+    }
+}
+
+/// A shape as Python prints it.
+pub fn shape_text(shape: &[usize]) -> String {
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    match sizes.as_slice() {
+        [size] => format!("({size},)"),
+        sizes => format!("({})", sizes.join(", ")),
+    }
+}
+
+/// The element type, where it is one of ours in whatever byte order.
+fn precision(array: &Bound<'_, PyUntypedArray>) -> Option<Precision> {
+    let dtype = array.dtype();
+    match (dtype.kind(), dtype.itemsize()) {
+        (b'f', 4) => Some(Precision::Single),
+        (b'f', 8) => Some(Precision::Double),
+        _ => None,
+    }
+}
+
+/// Aligned, of native byte order, strides whole elements.
+fn is_usable(array: &Bound<'_, PyUntypedArray>) -> bool {
+    let dtype = array.dtype();
+    let size = dtype.itemsize() as isize;
+    array.is_aligned()
+        && dtype.is_native_byteorder() != Some(false)
+        && array.strides().iter().all(|stride| stride % size == 0)
+}
+
+/// Rows or columns are neighbours in memory and do not overlap, as products write them.
+fn has_plain_rows(array: &Bound<'_, PyUntypedArray>) -> bool {
+    let size = array.dtype().itemsize() as isize;
+    let plain = |inner: usize, outer: usize| {
+        let length = array.shape()[inner] as isize * size;
+        array.strides()[inner] == size && array.strides()[outer] >= length
+    };
+    array.is_c_contiguous() || array.ndim() == 2 && (plain(1, 0) || plain(0, 1))
+}
