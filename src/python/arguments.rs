@@ -188,8 +188,16 @@ pub fn array_pieces(x: &Floats, out: &Floats, noise: &Noise) -> Vec<Piece> {
 /// A shape: a sequence of sizes, or one size.
 pub fn shape_of(shape: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
     let size = |value: &Bound<'_, PyAny>| integer("shape", value, 0, POSITIONS - 1).map(|size| size as usize);
-    match shape.try_iter() {
-        Ok(sizes) => sizes.map(|value| size(&value?)).collect(),
-        Err(_) => Ok(vec![size(shape)?]),
+    let sizes = match shape.try_iter() {
+        Ok(sizes) => sizes.map(|value| size(&value?)).collect::<PyResult<Vec<_>>>()?,
+        Err(_) => vec![size(shape)?],
+    };
+    let elements = sizes.iter().fold(1u64, |product, &size| product.saturating_mul(size as u64));
+    if elements >= POSITIONS {
+        return Err(PyValueError::new_err(format!(
+            "shape must have less than 2**63 elements. Received: shape={}",
+            shape.repr()?
+        )));
     }
+    Ok(sizes)
 }

@@ -2,10 +2,11 @@
 
 use half::{bf16, f16};
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
 use super::arguments::{Noise, array_pieces, gaussian_rate_of, offset_of, pieces, rate_of, shape_of};
-use super::floats::{Floats, Kind};
+use super::floats::{Floats, Kind, uninitialised};
 use super::key::key_of;
 use crate::dropout as kernels;
 use crate::dropout::{Affine, Decisions, Sample, Scale, Transform};
@@ -330,11 +331,16 @@ pub fn dropout_mask<'py>(
         })?;
         return Ok(bits.into_any());
     }
+    let mut drawn = Vec::new();
+    if !full {
+        drawn.try_reserve_exact(size as usize).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+        drawn.resize(size as usize, 0);
+    }
     let bytes = new_bytes(py, elements, |out| {
         if full {
             kernels::mask_bools(aes_level(), decisions, out);
         } else {
-            expanded(decisions, size as usize, &shape, &noise, out);
+            expanded(decisions, drawn, &shape, &noise, out);
         }
     })?;
     let numpy = py.import("numpy")?;
@@ -352,7 +358,7 @@ fn new_bytes<'py>(
     fill: impl FnOnce(&mut [u8]) + Send,
 ) -> PyResult<Bound<'py, PyArray1<u8>>> {
     // SAFETY: every byte is written below before anybody reads it.
-    let array = unsafe { PyArray1::<u8>::new(py, n, false) };
+    let array = unsafe { uninitialised::<u8>(py, n)? };
     // SAFETY: new and contiguous, nobody else has it.
     let out = unsafe { array.as_slice_mut()? };
     if n < RELEASE {
@@ -364,8 +370,7 @@ fn new_bytes<'py>(
 }
 
 /// The mask of an array from noise that is smaller than it.
-fn expanded(decisions: Decisions, size: usize, shape: &[usize], noise: &Noise, out: &mut [u8]) {
-    let mut drawn = vec![0; size];
+fn expanded(decisions: Decisions, mut drawn: Vec<u8>, shape: &[usize], noise: &Noise, out: &mut [u8]) {
     kernels::mask_bools(aes_level(), decisions, &mut drawn);
     let mut strides = vec![0; shape.len()];
     let mut stride = 1;

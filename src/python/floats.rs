@@ -3,11 +3,26 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE, NPY_TYPES};
-use numpy::npyffi::{PY_ARRAY_API, PyArrayObject_fields};
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use numpy::npyffi::{PY_ARRAY_API, PyArrayObject_fields, npy_intp};
+use numpy::{Element, PyArray1, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi::{Py_IncRef, PyObject};
 use pyo3::prelude::*;
+
+/// A new array of `n` elements; an error, not a panic, where there is no memory for it.
+///
+/// # Safety
+/// The elements are not initialised: all must be written before any is read.
+pub unsafe fn uninitialised<T: Element>(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
+    let mut dimension =
+        npy_intp::try_from(n).map_err(|_| PyMemoryError::new_err(format!("{n} elements are too many")))?;
+    // SAFETY: the call takes over the reference to the dtype that is made here, and reads one dimension.
+    unsafe {
+        let descr = T::get_dtype(py).into_dtype_ptr();
+        let array: *mut PyObject = PY_ARRAY_API.PyArray_Empty(py, 1, &raw mut dimension, descr, 0);
+        Ok(Bound::from_owned_ptr_or_err(py, array)?.cast_into_unchecked())
+    }
+}
 
 /// The element types that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

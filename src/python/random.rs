@@ -4,6 +4,7 @@ use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 
 use super::arguments::integer;
+use super::floats::uninitialised;
 use super::key::key_of;
 use crate::rng;
 
@@ -23,7 +24,8 @@ fn filled<'py, T: numpy::Element + Send>(
     let n = integer("n", n, 0, POSITIONS - 1)?;
     let offset = offset.map_or(Ok(0), |offset| integer("offset", offset, 0, POSITIONS - n))?;
     let key = key_of(key)?;
-    let array = PyArray1::<T>::zeros(py, n as usize, false);
+    // SAFETY: every element is written below before anybody reads it.
+    let array = unsafe { uninitialised::<T>(py, n as usize)? };
     // SAFETY: new and contiguous, nobody else has it.
     let out = unsafe { array.as_slice_mut()? };
     py.detach(|| fill(key, offset, out));

@@ -274,6 +274,10 @@ def test_both_raise_alike() -> None:
         (x, {"noise_shape": (0, None)}),
         (x, {"noise_shape": (1, None), "rows_per_mask": 2}),
         (x, {"rows_per_mask": 0}),
+        (x, {"rows_per_mask": 1.0}),
+        (x, {"noise_shape": 3}),
+        (x, {"key": None}),
+        (x, {"offset": 1.0}),
         (x, {"offset": -1}),
         (x, {"offset": 2**63 - 11}),
         (x, {"out": np.ones((4, 3), np.float32)}),
@@ -291,3 +295,24 @@ def test_both_raise_alike() -> None:
         assert str(got.value).split()[0] == name, (arguments, str(got.value))
         assert "Received: " in str(got.value)
     np.testing.assert_array_equal(x, 1)
+
+
+def test_sizes_without_memory_are_errors() -> None:
+    """Neither a panic nor a mask of another size."""
+    key = fast.Key()
+    for shape in [(2**31, 2**31), (2**62,)]:
+        for packed in (False, True):
+            with pytest.raises((MemoryError, ValueError)):
+                fast.dropout_mask(shape, 0.5, key, packed=packed)
+        with pytest.raises((MemoryError, ValueError)):
+            fast.dropout_mask((*shape, 1), 0.5, key, noise_shape=(*shape, None))
+    for draw in (fast.random_words, fast.random_uniform, fast.random_normal, fast.permutation):
+        with pytest.raises((MemoryError, ValueError)):
+            draw(2**62, key)
+    for shape in [(2**40, 2**40), (2**21, 2**21, 2**22)]:
+        for module in (fast, reference):
+            with pytest.raises(ValueError, match="shape must have less than"):
+                module.dropout_mask(shape, 0.5, key)
+    many = {"rate": 0.5, "key": key, "rows_per_mask": 2**62}
+    x = np.ones((3, 4), np.float32)
+    same(fast.dropout(x, **many), reference.dropout(x, **many))

@@ -56,11 +56,14 @@ def check_float_array(name: str, value: Any) -> Array:
 def check_shape(shape: Any) -> tuple[int, ...]:
     """A tuple of sizes; a single integer is a shape of one dimension."""
     sizes = shape if isinstance(shape, Sequence) else (shape,)
-    return tuple(check_integer("shape", size, 0, 2**63 - 1) for size in sizes)
+    checked = tuple(check_integer("shape", size, 0, 2**63 - 1) for size in sizes)
+    if math.prod(checked) >= 2**63:
+        raise ValueError(f"shape must have less than 2**63 elements. Received: shape={shape!r}")
+    return checked
 
 
 def check_noise_shape(
-    shape: tuple[int, ...], noise_shape: Sequence[int | None] | None, rows_per_mask: int
+    shape: tuple[int, ...], noise_shape: Any, rows_per_mask: int
 ) -> tuple[int, ...]:
     """The shape of the decisions: `noise_shape` with its gaps filled, or that of row groups."""
     rows = check_integer("rows_per_mask", rows_per_mask, 1, 2**63 - 1)
@@ -72,6 +75,11 @@ def check_noise_shape(
         raise ValueError(
             "rows_per_mask must be 1 when noise_shape is given. "
             f"Received: rows_per_mask={rows_per_mask}, noise_shape={tuple(noise_shape)}"
+        )
+    if not isinstance(noise_shape, Sequence) or isinstance(noise_shape, str):
+        raise TypeError(
+            "noise_shape must be a tuple of integers and None. "
+            f"Received: noise_shape={noise_shape!r}"
         )
     entries = tuple(noise_shape)
     fits = len(entries) == len(shape)

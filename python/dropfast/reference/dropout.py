@@ -70,7 +70,8 @@ def scale_of(rate: float, dtype: np.dtype[Any]) -> Any:
 def expand(noise: npt.NDArray[Any], shape: tuple[int, ...], rows_per_mask: int) -> npt.NDArray[Any]:
     """Spread what was drawn in the noise shape over the array: by row groups or broadcasting."""
     if rows_per_mask != 1 and shape:
-        return np.repeat(noise, rows_per_mask, axis=0)[: shape[0]]
+        spread: npt.NDArray[Any] = noise[np.arange(shape[0]) // rows_per_mask]
+        return spread
     return np.broadcast_to(noise, shape)
 
 

@@ -86,6 +86,8 @@ class Key:
 
 def blocks(key: KeyLike, index: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
     """The random blocks with the given indices, as 32-bit words: [n] -> [n, 4]."""
+    if not all(hasattr(key, name) for name in ("seed", "stream", "step")):
+        raise TypeError(f"key must be a Key. Received: key={key!r}")
     return ars(index, int(key.step), (int(key.seed), int(key.stream)))
 
 
