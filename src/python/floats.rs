@@ -224,7 +224,7 @@ impl<'py> Floats<'py> {
     }
 
     /// Whether an element of `other` shares memory with one of ours.
-    fn overlaps(&self, other: &Bound<'py, PyUntypedArray>) -> PyResult<bool> {
+    pub fn overlaps(&self, other: &Bound<'py, PyUntypedArray>) -> PyResult<bool> {
         let (Some(own), Some(others)) = (Self::extent(&self.array), Self::extent(other)) else {
             return Ok(false);
         };

@@ -2,15 +2,20 @@
 
 use pyo3::prelude::*;
 
+mod activation;
 mod arguments;
 mod arrays;
+mod blocks;
 mod config;
 mod dense;
 mod dropout;
 mod errors;
 mod floats;
 mod key;
+mod loss;
+mod optimizer;
 mod random;
+mod spec;
 
 /// The native module `dropfast._core`.
 #[pymodule]
@@ -36,6 +41,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dense::matmul, module)?)?;
     module.add_function(wrap_pyfunction!(dense::first_nonfinite_row, module)?)?;
     module.add_function(wrap_pyfunction!(dense::fma_peak_gflops, module)?)?;
+    module.add_function(wrap_pyfunction!(activation::activation, module)?)?;
+    module.add_function(wrap_pyfunction!(activation::activation_backward, module)?)?;
+    module.add_function(wrap_pyfunction!(loss::loss, module)?)?;
+    module.add_function(wrap_pyfunction!(loss::loss_gradient, module)?)?;
+    module.add_function(wrap_pyfunction!(optimizer::optimizer_update, module)?)?;
     Ok(())
 }
 

@@ -1,0 +1,305 @@
+//! Layer 5: activation functions on NumPy arrays, and activations by name.
+
+use numpy::PyUntypedArrayMethods;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::floats::Floats;
+use super::spec::Spec;
+use crate::dense::activation::{Activation, Saved, activate, activate_backward};
+use crate::parallel::{Shared, for_each_range};
+use crate::simd::{Element, Kernel, Simd, dispatch};
+use crate::train::gather::{Gather, Input, Scatter};
+
+type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
+type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// The activations by Keras' names.
+pub const NAMES: [&str; 10] =
+    ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softmax"];
+
+/// The activation of a name and what it takes besides x, with Keras 3's defaults.
+pub fn activation_of(
+    name: &str,
+    negative_slope: Option<f64>,
+    alpha: Option<f64>,
+    approximate: bool,
+) -> PyResult<Activation> {
+    let at_least_0 = |name: &str, value: f64| match value {
+        _ if (0.0..f64::INFINITY).contains(&value) => Ok(value),
+        _ => Err(PyValueError::new_err(format!("{name} must be at least 0 and finite. Received: {name}={value}"))),
+    };
+    Ok(match name {
+        "linear" => Activation::Linear,
+        "relu" => Activation::Relu,
+        "leaky_relu" => {
+            Activation::LeakyRelu { negative_slope: at_least_0("negative_slope", negative_slope.unwrap_or(0.2))? }
+        }
+        "elu" => Activation::Elu { alpha: at_least_0("alpha", alpha.unwrap_or(1.0))? },
+        "selu" => Activation::Selu,
+        "gelu" => Activation::Gelu { approximate },
+        "silu" => Activation::Silu,
+        "tanh" => Activation::Tanh,
+        "sigmoid" => Activation::Sigmoid,
+        "softmax" => Activation::Softmax,
+        _ => {
+            let names = NAMES.join(", ");
+            return Err(PyValueError::new_err(format!(
+                "activation must be one of {names}. Received: activation='{name}'"
+            )));
+        }
+    })
+}
+
+/// The activation in a dict of a layer: keys activation (or none: linear), negative_slope, alpha, approximate; other
+/// keys are the layer's own.
+pub fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Activation> {
+    let spec = Spec::new("layer", layer);
+    let name: Option<String> = spec.optional("activation")?;
+    let (slope, alpha) = (spec.optional("negative_slope")?, spec.optional("alpha")?);
+    activation_of(name.as_deref().unwrap_or("linear"), slope, alpha, spec.optional("approximate")?.unwrap_or(false))
+}
+
+/// Apply an activation function.
+///
+/// Parameters
+/// ----------
+/// name : str
+///     linear, relu, leaky_relu, elu, selu, gelu, silu, tanh, sigmoid or softmax (over the last axis).
+/// x : ndarray of float
+///     Pre-activations, of any shape and layout.
+/// negative_slope : float, optional
+///     Of leaky_relu: the slope below 0, at least 0; default 0.2.
+/// alpha : float, optional
+///     Of elu: minus the limit at minus infinity, at least 0; default 1.
+/// approximate : bool
+///     Of gelu: whether to approximate the normal distribution by tanh.
+/// out : ndarray, optional
+///     Where to write: of x's shape and dtype; may be x itself.
+///
+/// Returns
+/// -------
+/// ndarray
+///     activation(x), of x's shape and dtype; `out` if given. NaN gives NaN.
+///
+/// Raises
+/// ------
+/// ValueError
+///     An unknown name, a parameter out of range, an `out` that does not fit.
+/// TypeError
+///     An x that is not of floats.
+///
+/// Examples
+/// --------
+/// >>> import numpy as np
+/// >>> from dropfast import _core
+/// >>> _core.activation("relu", np.array([-1.0, 2.0]))
+/// array([0., 2.])
+#[pyfunction]
+#[pyo3(signature = (name, x, negative_slope = None, alpha = None, approximate = false, out = None))]
+pub fn activation<'py>(
+    name: &str,
+    x: Argument<'_, 'py>,
+    negative_slope: Option<f64>,
+    alpha: Option<f64>,
+    approximate: bool,
+    out: Optional<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let activation = activation_of(name, negative_slope, alpha, approximate)?;
+    let x = Floats::of("x", x)?;
+    let out = x.output(out)?;
+    let work = if out.is_wide() { Floats { array: out.array.clone(), kind: out.kind } } else { x.new_wide()? };
+    let from = x.wide()?;
+    if from.is_double() {
+        forward::<f64>(activation, &from, &work)
+    } else {
+        forward::<f32>(activation, &from, &work)
+    }
+    finish(out, &work)
+}
+
+/// Gradient of `activation` with respect to x.
+///
+/// Parameters
+/// ----------
+/// name : str
+///     As for `activation`.
+/// x, y, dy : ndarray of float
+///     Pre-activation, activation(x), and the gradient with respect to y; all of dy's shape. Only gelu and silu read x,
+///     only the others read y.
+/// negative_slope, alpha, approximate
+///     As for `activation`.
+/// out : ndarray, optional
+///     Where to write: of dy's shape and dtype; may be dy itself.
+///
+/// Returns
+/// -------
+/// ndarray
+///     The gradient, of dy's shape and dtype; `out` if given.
+///
+/// Raises
+/// ------
+/// ValueError, TypeError
+///     As `activation`; x or y of another shape than dy.
+///
+/// Examples
+/// --------
+/// >>> import numpy as np
+/// >>> from dropfast import _core
+/// >>> x = np.array([-1.0, 2.0])
+/// >>> _core.activation_backward("relu", x, _core.activation("relu", x), np.ones(2))
+/// array([0., 1.])
+#[pyfunction]
+#[pyo3(signature = (name, x, y, dy, negative_slope = None, alpha = None, approximate = false, out = None))]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
+pub fn activation_backward<'py>(
+    name: &str,
+    x: Argument<'_, 'py>,
+    y: Argument<'_, 'py>,
+    dy: Argument<'_, 'py>,
+    negative_slope: Option<f64>,
+    alpha: Option<f64>,
+    approximate: bool,
+    out: Optional<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let activation = activation_of(name, negative_slope, alpha, approximate)?;
+    let (x, y, dy) = (Floats::of("x", x)?, Floats::of("y", y)?, Floats::of("dy", dy)?);
+    x.check_shape("x", &dy, "dy")?;
+    y.check_shape("y", &dy, "dy")?;
+    let out = dy.output(out)?;
+    // A result that lies over x or y would be read after it was written: it is made apart and copied.
+    let apart = !out.is_wide() || out.overlaps(&x.array)? || out.overlaps(&y.array)?;
+    let work = if apart { dy.new_wide()? } else { Floats { array: out.array.clone(), kind: out.kind } };
+    let saved = if activation.saves() == Saved::Input { x } else { y }.wide_like(&dy)?;
+    let dy = dy.wide()?;
+    if dy.is_double() {
+        backward::<f64>(activation, &saved, &dy, &work);
+    } else {
+        backward::<f32>(activation, &saved, &dy, &work);
+    }
+    finish(out, &work)
+}
+
+/// The array to return, with the result in it.
+fn finish<'py>(out: Floats<'py>, work: &Floats<'py>) -> PyResult<Bound<'py, PyAny>> {
+    if !out.array.is(&work.array) {
+        out.assign(work)?;
+    }
+    Ok(out.array.into_any())
+}
+
+/// Elements of a part that stay in the first-level cache between copying and computing.
+const BLOCK: usize = 2048;
+
+/// Elements from which on a second thread pays: some ten microseconds of work.
+const GRAIN: usize = 1 << 15;
+
+/// Work on rows: the units that softmax mixes, or pieces of memory for all others.
+struct Job<'a, T> {
+    activation: Activation,
+    /// What backward is computed from.
+    saved: Option<Shared<'a, T>>,
+    from: Shared<'a, T>,
+    to: Shared<'a, T>,
+    /// Elements of a row.
+    width: usize,
+}
+
+fn forward<T: Element>(activation: Activation, x: &Floats<'_>, out: &Floats<'_>) {
+    // SAFETY: both are wide and of this type, and held by the caller.
+    let (from, to) = unsafe { (x.shared::<T>(), out.shared::<T>()) };
+    let width = x.array.shape().last().copied().unwrap_or(1);
+    let job = Job { activation, saved: None, from, to, width };
+    x.array.py().detach(|| job.run());
+}
+
+fn backward<T: Element>(activation: Activation, saved: &Floats<'_>, dy: &Floats<'_>, out: &Floats<'_>) {
+    // SAFETY: all are wide and of this type, and held by the caller.
+    let (saved, from, to) = unsafe { (saved.shared::<T>(), dy.shared::<T>(), out.shared::<T>()) };
+    let width = dy.array.shape().last().copied().unwrap_or(1);
+    let job = Job { activation, saved: Some(saved), from, to, width };
+    dy.array.py().detach(|| job.run());
+}
+
+impl<T: Element> Job<'_, T> {
+    fn run(&self) {
+        if self.from.is_empty() {
+            return;
+        }
+        if self.activation.is_softmax() {
+            let rows = self.from.len() / self.width;
+            let panels = rows.div_ceil(T::LANES);
+            for_each_range(panels, GRAIN.div_ceil(self.width * T::LANES), |range| {
+                let rows = range.start * T::LANES..rows.min(range.end * T::LANES);
+                dispatch(Part { job: self, range: rows });
+            });
+        } else {
+            for_each_range(self.from.len(), GRAIN, |range| dispatch(Part { job: self, range }));
+        }
+    }
+}
+
+/// One thread's elements, or for softmax rows.
+struct Part<'a, 'b, T> {
+    job: &'a Job<'b, T>,
+    range: std::ops::Range<usize>,
+}
+
+impl<T: Element> Kernel for Part<'_, '_, T> {
+    type Output = ();
+
+    fn run<S: Simd>(self, s: S) {
+        if self.job.activation.is_softmax() { self.softmax(s) } else { self.elementwise(s) }
+    }
+}
+
+impl<T: Element> Part<'_, '_, T> {
+    fn elementwise<S: Simd>(self, s: S) {
+        let job = self.job;
+        for start in self.range.clone().step_by(BLOCK) {
+            let block = start..self.range.end.min(start + BLOCK);
+            // SAFETY: only this thread has these elements of the result.
+            let to = unsafe { job.to.part(block.clone()) };
+            if job.from.as_ptr() != job.to.as_ptr() {
+                // SAFETY: nobody writes the argument, which lies apart from the result.
+                to.copy_from_slice(unsafe { job.from.part(block.clone()) });
+            }
+            match &job.saved {
+                None => activate(s, job.activation, to),
+                // SAFETY: nobody writes what was saved, which lies apart from the result.
+                Some(saved) => activate_backward(s, job.activation, unsafe { saved.part(block) }, to),
+            }
+        }
+    }
+
+    fn softmax<S: Simd>(self, s: S) {
+        let width = self.job.width;
+        let mut panel = vec![T::ZERO; width * T::LANES];
+        let mut saved = self.job.saved.as_ref().map(|_| vec![T::ZERO; width * T::LANES]);
+        for first in self.range.clone().step_by(T::LANES) {
+            let rows = first..self.range.end.min(first + T::LANES);
+            let elements = rows.start * width..rows.end * width;
+            // SAFETY: these rows are this thread's, and the borrow ends before they are written.
+            let from = unsafe { self.job.from.part(elements.clone()) };
+            gather(s, from, width, &mut panel);
+            match (&self.job.saved, &mut saved) {
+                (Some(rows), Some(saved)) => {
+                    // SAFETY: nobody writes what was saved.
+                    gather(s, unsafe { rows.part(elements.clone()) }, width, saved);
+                    activate_backward(s, self.job.activation, saved, &mut panel);
+                }
+                _ => activate(s, self.job.activation, &mut panel),
+            }
+            // SAFETY: these rows are this thread's.
+            let rows = unsafe { self.job.to.part(elements) };
+            s.run(Scatter { panel: &panel, rows, stride: width });
+        }
+    }
+}
+
+/// Turns up to `LANES` rows into a panel.
+fn gather<S: Simd, T: Element>(s: S, rows: &[T], width: usize, panel: &mut [T]) {
+    let input = Input::Float(rows);
+    s.run(Gather { input, width, rescaling: None, rows: 0..rows.len() / width, panel });
+}

@@ -1,0 +1,127 @@
+//! Layer 4: rows of the data set, in the order of the epoch, turned into panels; and panels turned back into rows.
+
+use crate::simd::{Element, Kernel, Simd, V, Vector};
+
+/// Columns that are turned at a time: with 16 rows of `f32` (8 of `f64`) 4 KiB, an eighth of a first-level cache.
+const BLOCK: usize = 64;
+
+/// The data set: rows of `width` numbers.
+#[derive(Clone, Copy)]
+pub enum Input<'a, T> {
+    /// In the network's type.
+    Float(&'a [T]),
+    /// Bytes, widened on the way: a quarter of the memory traffic.
+    Byte(&'a [u8]),
+}
+
+/// Factor and summand of a leading rescaling layer.
+pub type Rescaling<T> = Option<(T, T)>;
+
+/// Turns rows into one panel.
+pub struct Gather<'a, T, I> {
+    /// The data set.
+    pub input: Input<'a, T>,
+    /// Numbers of a row.
+    pub width: usize,
+    /// Applied on the way.
+    pub rescaling: Rescaling<T>,
+    /// Row numbers, at most as many as lanes; further lanes become zeros.
+    pub rows: I,
+    /// The panel `[width][lane]`.
+    pub panel: &'a mut [T],
+}
+
+impl<T: Element, I: Iterator<Item = usize> + Clone> Kernel for Gather<'_, T, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut staging = [T::ZERO; BLOCK * 16];
+        for first in (0..self.width).step_by(BLOCK) {
+            let columns = BLOCK.min(self.width - first);
+            for (row, staged) in self.rows.clone().zip(staging.chunks_exact_mut(BLOCK)) {
+                let start = row * self.width + first;
+                match self.input {
+                    Input::Float(x) => staged[..columns].copy_from_slice(&x[start..start + columns]),
+                    Input::Byte(x) => {
+                        for (to, &from) in staged[..columns].iter_mut().zip(&x[start..start + columns]) {
+                            *to = T::from_u8(from);
+                        }
+                    }
+                }
+            }
+            if let Some((scale, offset)) = self.rescaling {
+                let (scale, offset) = (V::<S, T>::splat(s, scale), V::<S, T>::splat(s, offset));
+                for chunk in staging.chunks_exact_mut(T::LANES) {
+                    V::<S, T>::read(s, chunk).mul(scale).add(offset).write(chunk);
+                }
+            }
+            let panel = &mut self.panel[first * T::LANES..(first + columns) * T::LANES];
+            turn::<S, T>(s, &staging, BLOCK, panel);
+        }
+    }
+}
+
+/// Turns `LANES` rows, `stride` apart, into the panel of their first columns.
+#[inline(always)]
+fn turn<S: Simd, T: Element>(s: S, rows: &[T], stride: usize, panel: &mut [T]) {
+    let square = T::LANES * T::LANES;
+    let columns = panel.len() / T::LANES;
+    assert!((T::LANES - 1) * stride + columns.next_multiple_of(T::LANES) <= rows.len());
+    for (index, part) in panel.chunks_mut(square).enumerate() {
+        let from = rows[index * T::LANES..].as_ptr();
+        if part.len() == square {
+            // SAFETY: `LANES` rows of `LANES` elements lie at `from`; the part is a whole square.
+            unsafe { V::<S, T>::transpose(s, from, stride, part.as_mut_ptr(), T::LANES) };
+        } else {
+            let mut whole = [T::ZERO; 256];
+            // SAFETY: as above, into an array that holds a square.
+            unsafe { V::<S, T>::transpose(s, from, stride, whole.as_mut_ptr(), T::LANES) };
+            part.copy_from_slice(&whole[..part.len()]);
+        }
+    }
+}
+
+/// Turns one panel into rows.
+pub struct Scatter<'a, T> {
+    /// The panel `[width][lane]`.
+    pub panel: &'a [T],
+    /// The rows: as many as fit, at most as many as lanes.
+    pub rows: &'a mut [T],
+    /// Elements from one row to the next: at least the width.
+    pub stride: usize,
+}
+
+impl<T: Element> Kernel for Scatter<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let width = self.panel.len() / T::LANES;
+        assert!(width <= self.stride);
+        let count = self.rows.len().div_ceil(self.stride).min(T::LANES);
+        let square = T::LANES * T::LANES;
+        let mut turned = [T::ZERO; 256];
+        for (index, part) in self.panel.chunks(square).enumerate() {
+            let first = index * T::LANES;
+            let columns = part.len() / T::LANES;
+            let whole = columns == T::LANES && (T::LANES - 1) * self.stride + first + T::LANES <= self.rows.len();
+            if whole {
+                // SAFETY: the part is a square, and `LANES` rows of `LANES` elements lie at `first`, just checked.
+                unsafe {
+                    let to = self.rows.as_mut_ptr().add(first);
+                    V::<S, T>::transpose(s, part.as_ptr(), T::LANES, to, self.stride);
+                }
+                continue;
+            }
+            let mut padded = [T::ZERO; 256];
+            padded[..part.len()].copy_from_slice(part);
+            // SAFETY: both arrays hold a square.
+            unsafe { V::<S, T>::transpose(s, padded.as_ptr(), T::LANES, turned.as_mut_ptr(), T::LANES) };
+            for row in 0..count {
+                let from = &turned[row * T::LANES..row * T::LANES + columns];
+                self.rows[row * self.stride + first..][..columns].copy_from_slice(from);
+            }
+        }
+    }
+}
