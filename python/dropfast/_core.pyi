@@ -253,6 +253,6 @@ class Network:
         first_step: int,
         sample_weight: _Array | None = None,
         predictions: _Array | None = None,
-        milliseconds: float = 100,
+        milliseconds: int = 100,
     ) -> tuple[int, float, int]:
         """Run batches for about `milliseconds`: (batches done, sum of losses, correct rows)."""

@@ -28,7 +28,9 @@ class Configurable:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith("dropfast.") and not cls.__name__.startswith("_"):
+        own = cls.__module__.startswith("dropfast.") and not cls.__name__.startswith("_")
+        # A model inside a model's file would be one more way to claim memory.
+        if own and cls.kind != "model":
             _registry[f"{cls.kind}.{cls.__name__}"] = cls
 
     def get_config(self) -> dict[str, Any]:

@@ -64,6 +64,15 @@ def test_early_stopping_settings(run, settings, values, epochs):
     assert len(history.epoch) == epochs
 
 
+def test_epochs_without_validation_are_not_looked_at(make, data):
+    stop = C.EarlyStopping(patience=100)
+    history = make().fit(
+        *data, epochs=4, verbose=0, validation_split=0.2, validation_freq=2, callbacks=[stop]
+    )
+    assert len(history.history["val_loss"]) == 2
+    assert stop.best == min(history.history["val_loss"])
+
+
 def test_checkpoints_are_named_and_resume(run, tmp_path, same):
     path = tmp_path / "m-{epoch:02d}-{val_loss:.1f}.safetensors"
     model, _ = run(Scripted([3, 1, 2, 0.5]), C.ModelCheckpoint(path), epochs=4)
@@ -82,16 +91,11 @@ def test_only_the_best_checkpoint(run, tmp_path, capsys):
 
 
 def test_learning_rate_scheduler(run):
-    rates = []
-    watch = C.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: rates.append(model_of().optimizer.learning_rate)
-    )
-    model_of = lambda: watch.model  # noqa: E731
-    run(C.LearningRateScheduler(lambda epoch, rate: rate / 2), watch, epochs=3)
-    assert rates == [0.005, 0.0025, 0.00125]
-    rates.clear()
-    run(C.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1)), watch, epochs=2)
-    assert rates == [0.1, 0.05]
+    model, history = run(C.LearningRateScheduler(lambda epoch, rate: rate / 2), epochs=3)
+    assert history.history["learning_rate"] == [0.005, 0.0025, 0.00125]
+    assert model.optimizer.learning_rate == 0.00125
+    _, history = run(C.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1)), epochs=2)
+    assert history.history["learning_rate"] == [0.1, 0.05]
 
 
 def test_schedules_and_callbacks_do_not_both_set_the_rate(run):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import struct
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -92,6 +94,18 @@ def test_everything_comes_back(images, same, tmp_path):
     assert same(model, loaded)
     assert model.evaluate(*images, verbose=0) == loaded.evaluate(*images, verbose=0)
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+@pytest.mark.parametrize("copy", [lambda m: pickle.loads(pickle.dumps(m)), deepcopy])
+def test_copies_train_on_to_the_same_bits(copy, images, same):
+    model = everything()
+    model.fit(*images, epochs=1, verbose=0)
+    again = copy(model)
+    for one in (model, again):
+        one.fit(*images, epochs=3, initial_epoch=1, verbose=0)
+    assert same(model, again)
+    assert model.weights[0] is not again.weights[0]
+    assert again.weights[0] is again.layers[3].kernel
 
 
 def test_custom_objects(tmp_path, same):

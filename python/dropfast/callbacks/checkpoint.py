@@ -59,8 +59,8 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Save, if this epoch is to be saved."""
         if self.save_best_only:
-            value = self.monitor.read(logs)
-            if not self.monitor.better(value, self.best):
+            value = self.monitor.read(logs, self.params)
+            if value is None or not self.monitor.better(value, self.best):
                 return
             self.best = value
         try:

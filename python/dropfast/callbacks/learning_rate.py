@@ -27,6 +27,12 @@ def current_rate(callback: Callback) -> float:
     return rate
 
 
+def note_rate(callback: Callback, logs: Logs) -> None:
+    """Put the learning rate into an epoch's logs, and so into the history."""
+    if isinstance(logs, dict):
+        logs["learning_rate"] = current_rate(callback)
+
+
 class LearningRateScheduler(Callback):
     """Asks a function for the learning rate before each epoch.
 
@@ -60,6 +66,10 @@ class LearningRateScheduler(Callback):
         self.model.optimizer.learning_rate = rate
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {rate:g}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Put the rate into the logs."""
+        note_rate(self, logs)
 
 
 class ReduceLROnPlateau(Callback):
@@ -109,7 +119,10 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Compare with the best epoch."""
-        value = self.monitor.read(logs)
+        note_rate(self, logs)
+        value = self.monitor.read(logs, self.params)
+        if value is None:
+            return
         if self.cooldown_counter > 0:
             self.cooldown_counter, self.wait = self.cooldown_counter - 1, 0
         if self.monitor.better(value, self.best):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,19 +50,22 @@ class Monitor:
             return value < than - self.min_delta
         return value > than + self.min_delta
 
-    def read(self, logs: Logs) -> float:
-        """The monitored value.
+    def read(self, logs: Logs, params: Mapping[str, Any]) -> float | None:
+        """The monitored value; None in epochs that are not validated.
 
         Raises
         ------
         ValueError
             If the logs don't hold it.
         """
-        if logs is None or self.name not in logs:
-            raise ValueError(
-                f"monitor must be one of {', '.join(logs or {})}. Received: monitor={self.name!r}"
-            )
-        return float(logs[self.name])
+        found = (logs or {}).get(self.name)
+        if found is not None:
+            return float(found)
+        if self.name.startswith("val_") and params.get("validation_freq", 1) > 1:
+            return None
+        raise ValueError(
+            f"monitor must be one of {', '.join(logs or {})}. Received: monitor={self.name!r}"
+        )
 
 
 class EarlyStopping(Callback):
@@ -119,7 +123,9 @@ class EarlyStopping(Callback):
         """Compare with the best epoch."""
         if epoch < self.start_from_epoch:
             return
-        value = self.monitor.read(logs)
+        value = self.monitor.read(logs, self.params)
+        if value is None:
+            return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1

@@ -323,7 +323,7 @@ class Layer(Configurable):
             self._weights = []
             raise
         finally:
-            self._values = None
+            self._weight_keys = self._values = None
         self._build_shape, self.built = input_shape, True
 
     def check_input(self, input_shape: Shape) -> None:
@@ -356,6 +356,10 @@ class Layer(Configurable):
         if dtype is not None:
             return np.asarray(array, dtype)
         return array.astype(np.float32) if array.dtype.kind in "iub" else array
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What the latest call left behind is no part of a copy.
+        return {**vars(self), "_last": None}
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values that JSON can hold."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dropfast.arrays import Array
+from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
 
 
@@ -44,6 +44,10 @@ class Rescaling(Layer):
         number = x.dtype.type
         scaled: Array = x * number(self.scale) + number(self.offset)
         return scaled
+
+    def native(self, input_shape: Shape) -> dict[str, Any] | None:
+        """A "rescaling" of the native network, which takes it in the first place only."""
+        return {"kind": "rescaling", "scale": self.scale, "offset": self.offset}
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """The gradient times the scale."""

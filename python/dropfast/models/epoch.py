@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dropfast.models.compiling import Compiled
 
 # Bars, callbacks and Ctrl-C live as often as this.
-MILLISECONDS = 100.0
+MILLISECONDS = 100
 # Rows of a memory map that are read at a time.
 _GATHERED_BYTES = 1 << 26
 _MOST_BATCHES = 1 << 14
@@ -159,12 +159,13 @@ def _run(
     """One call of the engine; returns the steps and rows done."""
     optimizer, plan = model.optimizer, model.plan
     step = optimizer.iterations
+    picked = order[start * batch_size : (start + batches) * batch_size]
     outputs = None
     if tally.wants_outputs:
-        outputs = np.empty((len(order), features(model.output_shape)), model.dtype)
+        outputs = np.empty((len(picked), features(model.output_shape)), model.dtype)
     run = Run(
-        order=order,
-        start=start,
+        order=picked,
+        start=0,
         batches=batches,
         batch_size=batch_size,
         learning_rates=optimizer.learning_rates(step, batches),
@@ -177,10 +178,9 @@ def _run(
     )
     steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
     optimizer.iterations = step + steps
-    first, last = start * batch_size, min((start + steps) * batch_size, len(order))
-    tally.add(total, last - first, correct)
+    rows = min(steps * batch_size, len(picked))
+    tally.add(total, rows, correct)
     if outputs is not None:
-        targets = y[order[first:last]]
         for metric in model.metrics:
-            metric.update_state(targets, outputs[first:last])
-    return steps, last - first
+            metric.update_state(y[picked[:rows]], outputs[:rows])
+    return steps, rows

@@ -137,13 +137,14 @@ class Fitting(Compiled):
         steps = source.steps
         history = History()
         hooks = CallbackList(
-            [history, *(callbacks or ()), progress],
+            [*(callbacks or ()), progress, history],
             self._itself(),
             {
                 "epochs": epochs,
                 "steps": steps_per_epoch if steps is None else steps,
                 "rows": source.rows,
                 "verbose": progress.verbose,
+                "validation_freq": validation_freq,
             },
         )
         try:

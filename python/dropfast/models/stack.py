@@ -288,6 +288,10 @@ class Stack(Configurable):
         """Number of weights, all arrays together."""
         return sum(array.size for array in self.weights)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The native network holds buffers only: a copy makes its own.
+        return {**vars(self), "_runner": None}
+
     def get_config(self) -> dict[str, Any]:
         """Layers and settings, without weights."""
         from dropfast.models.saving import describe_model

@@ -34,7 +34,7 @@ class Run:
     first_step: int
     sample_weight: Array | None
     predictions: Array | None
-    milliseconds: float
+    milliseconds: int
 
 
 class Engine(Protocol):
@@ -85,18 +85,17 @@ class Native:
         self.size = features(input_shape)
         self.units = features(plan.places[-1].output_shape)
         self.network = _core.Network(plan.program, self.size, dtype.name)
-        self._rescales = any(
-            type(place.layer).__name__ == "Rescaling" for place in plan.places[: plan.preparation]
-        )
 
     def direct(self, x: Array) -> Array | None:
-        """A view [n, features], where the dtype fits and nothing is rescaled."""
-        if self._rescales or x.dtype != self.dtype or not x.flags.c_contiguous:
+        """A view [n, features], where the dtype fits; bytes are widened while rows are gathered."""
+        if self.plan.preparation or not x.flags.c_contiguous:
+            return None
+        if x.dtype != self.dtype and x.dtype != np.uint8:
             return None
         return x.reshape(len(x), self.size)
 
     def convert(self, x: Array) -> Array:
-        """Rescaled rows [n, features] in the model's dtype."""
+        """Rows [n, features] in the model's dtype."""
         rows = self.plan.prepare(np.asarray(x, self.dtype))
         return np.ascontiguousarray(rows.reshape(len(x), self.size))
 

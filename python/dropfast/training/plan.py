@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dropfast import schedules
 from dropfast.arrays import Array, Shape
 from dropfast.layers import Flatten, Rescaling
-from dropfast.layers.base import Layer
+from dropfast.layers.base import Layer, Passage
 from dropfast.random import Key
 
 
@@ -40,7 +40,7 @@ class Plan:
     places
         All of them, in order.
     preparation
-        Number of places at the start that only reshape and rescale data (Flatten, Rescaling).
+        Number of places at the start that are left to `prepare`, which rescales data.
     program
         The places after those in the native network's terms; empty if that can't run them.
     obstacle
@@ -85,8 +85,6 @@ class Plan:
 
     def prepare(self, x: Array) -> Array:
         """Rows as the first place after the preparation takes them."""
-        from dropfast.layers.base import Passage
-
         for place in self.places[: self.preparation]:
             x = place.layer.forward(x, Passage())
         return x
@@ -109,9 +107,7 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
         output = layer.compute_output_shape(shape)
         places.append(Place(index, layer, shape, output))
         shape = output
-    preparation = 0
-    while preparation < len(places) and isinstance(layers[preparation], Flatten | Rescaling):
-        preparation += 1
+    preparation = _preparation(layers)
     program: list[dict[str, Any]] = []
     obstacle = _shared(layers)
     for place in places[preparation:]:
@@ -121,6 +117,8 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
         if described is None:
             obstacle = obstacle or f"layer {place.index} ({place.layer.name})"
             break
+        if described["kind"] == "rescaling" and program:
+            obstacle = obstacle or f"layer {place.index} ({place.layer.name}), which is not first"
         if described["kind"] == "dropout":
             described.setdefault("rows_per_mask", rows_per_mask)
         program.append(described)
@@ -129,6 +127,16 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
     if not obstacle and not any(described["kind"] == "dense" for described in program):
         obstacle = "a stack without Dense"
     return Plan(places, preparation, [] if obstacle else program, obstacle)
+
+
+def _preparation(layers: Sequence[Layer]) -> int:
+    """How many layers at the start only prepare data; none if the network rescales itself."""
+    count = 0
+    while count < len(layers) and isinstance(layers[count], Flatten | Rescaling):
+        count += 1
+    # The native network rescales once, while it gathers rows.
+    rescalings = sum(isinstance(layer, Rescaling) for layer in layers[:count])
+    return count if rescalings > 1 else 0
 
 
 def _shared(layers: Sequence[Layer]) -> str:

@@ -99,7 +99,7 @@ class Stepwise:
             )
             if not np.isfinite(value):
                 raise FloatingPointError(
-                    f"loss must be finite. Received: {value} in batch {run.start + done}"
+                    f"the loss became {value} at batch {done} of this run, step {step}"
                 )
             done, total = done + 1, total + value * len(rows)
             correct += _right(loss, targets, outputs)
