@@ -41,11 +41,11 @@ impl<T: Sample> AesKernel for Multiply<'_, T> {
             unsafe {
                 let (x, y) = (self.x.add(i * lanes), self.y.add(i * lanes));
                 if whole {
-                    T::store(s, T::load(s, x).mul(noise), y);
+                    T::store::<_, false>(s, T::load(s, x).mul(noise), y);
                 } else {
                     let p = buffer.as_mut_ptr();
                     std::ptr::copy_nonoverlapping(x, p, variates.len());
-                    T::store(s, T::load(s, p).mul(noise), p);
+                    T::store::<_, false>(s, T::load(s, p).mul(noise), p);
                     std::ptr::copy_nonoverlapping(p, y, variates.len());
                 }
             }

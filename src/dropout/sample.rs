@@ -21,8 +21,8 @@ pub trait Sample: Copy + Send + Sync + 'static {
     /// One vector of elements, rounded once to nearest even.
     ///
     /// # Safety
-    /// `Work::LANES` elements at `p` are writable.
-    unsafe fn store<S: Half>(s: S, x: V<S, Self::Work>, p: *mut Self);
+    /// `Work::LANES` elements at `p` are writable; for `STREAM`, which stores past the caches, `p` is aligned to them.
+    unsafe fn store<S: Half, const STREAM: bool>(s: S, x: V<S, Self::Work>, p: *mut Self);
 
     /// The decisions for vector `part` of a step.
     fn mask<A: Aes>(a: A, keep: A::Keep, part: usize) -> MaskOf<A, Self::Work>;
@@ -43,9 +43,9 @@ macro_rules! own_work {
             }
 
             #[inline(always)]
-            unsafe fn store<S: Half>(_: S, x: V<S, $float>, p: *mut Self) {
+            unsafe fn store<S: Half, const STREAM: bool>(_: S, x: V<S, $float>, p: *mut Self) {
                 // SAFETY: the caller promises a vector of elements.
-                unsafe { x.store(p) }
+                unsafe { if STREAM { x.stream(p) } else { x.store(p) } }
             }
 
             #[inline(always)]
@@ -74,9 +74,9 @@ macro_rules! half_work {
             }
 
             #[inline(always)]
-            unsafe fn store<S: Half>(s: S, x: <S as Simd>::F32, p: *mut Self) {
+            unsafe fn store<S: Half, const STREAM: bool>(s: S, x: <S as Simd>::F32, p: *mut Self) {
                 // SAFETY: the caller promises a vector of elements.
-                unsafe { s.$store(x, p) }
+                unsafe { s.$store::<STREAM>(x, p) }
             }
 
             #[inline(always)]

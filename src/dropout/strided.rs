@@ -120,7 +120,7 @@ unsafe fn dense<A: Aes, T: Sample, F: Transform<T::Work>>(
     let whole = n / STEP;
     for (i, &word) in bits[..whole].iter().enumerate() {
         // SAFETY: the step ends at or before `n`.
-        unsafe { step::<A, T, F>(a, ready, a.keep_from_bits(word), x.add(i * STEP), y.add(i * STEP)) };
+        unsafe { step::<A, T, F, false>(a, ready, a.keep_from_bits(word), x.add(i * STEP), y.add(i * STEP)) };
     }
     if !n.is_multiple_of(STEP) {
         let at = whole * STEP;
@@ -151,7 +151,7 @@ unsafe fn sparse<A: Aes, T: Sample, F: Transform<T::Work>>(
         }
         let p = buffer.as_mut_ptr();
         // SAFETY: the buffer holds a step.
-        unsafe { step::<A, T, F>(a, ready, a.keep_from_bits(bits[from / STEP]), p, p) };
+        unsafe { step::<A, T, F, false>(a, ready, a.keep_from_bits(bits[from / STEP]), p, p) };
         for (i, item) in buffer[..count].iter().enumerate() {
             // SAFETY: position `from + i` of the run.
             unsafe { y.byte_offset((from + i) as isize * output).write_unaligned(*item) };

@@ -56,7 +56,7 @@ fn kept(rate: f64, at: u64) -> bool {
 }
 
 /// Runs of all lengths at all alignments of offset and memory, on all levels.
-fn contiguous<T: Probe>(n: usize, rate: f64, offset: u64, shift: usize) -> Result<(), TestCaseError> {
+fn contiguous<T: Probe>(n: usize, rate: f64, offset: u64, shift: usize, stream: bool) -> Result<(), TestCaseError> {
     let x = values::<T>(n + shift);
     let scale = 1.0 / (1.0 - rate);
     let expected: Vec<T> =
@@ -66,7 +66,7 @@ fn contiguous<T: Probe>(n: usize, rate: f64, offset: u64, shift: usize) -> Resul
         // SAFETY: both hold `n` elements from `shift` on.
         unsafe {
             let (x, y) = (x.as_ptr().add(shift), y.as_mut_ptr().add(shift));
-            apply_at(level, decisions(rate, offset), Scale::inverted(rate), x, y, n);
+            apply_at(level, decisions(rate, offset), Scale::inverted(rate), x, y, n, stream);
         }
         for i in 0..n {
             prop_assert!(y[shift + i].same(expected[i]), "{:?} {}: {:?} {:?}", level, i, y[shift + i], expected[i]);
@@ -76,7 +76,7 @@ fn contiguous<T: Probe>(n: usize, rate: f64, offset: u64, shift: usize) -> Resul
         // SAFETY: in place.
         unsafe {
             let p = own.as_mut_ptr().add(shift);
-            apply_at(level, decisions(rate, offset), Scale::inverted(rate), p, p, n);
+            apply_at(level, decisions(rate, offset), Scale::inverted(rate), p, p, n, stream);
         }
         prop_assert!(own[shift..].iter().zip(&expected).all(|(&a, &b)| a.same(b)));
     }
@@ -92,14 +92,15 @@ proptest! {
         rate in prop::sample::select(vec![1e-5, 0.1, 1.0 / 3.0, 0.5, 0.9, 1.0]),
         offset in prop_oneof![0u64..100, (1u64 << 32) - 300..(1 << 32) + 9, (1u64 << 35) - 300..1 << 35],
         shift in 0usize..19,
+        stream in any::<bool>(),
     ) {
         let rate: f64 = rate;
         prop_assume!(rate < 1.0 || n < 600);
         if rate < 1.0 {
-            contiguous::<f32>(n, rate, offset, shift)?;
-            contiguous::<f64>(n, rate, offset, shift)?;
-            contiguous::<f16>(n, rate, offset, shift)?;
-            contiguous::<bf16>(n, rate, offset, shift)?;
+            contiguous::<f32>(n, rate, offset, shift, stream)?;
+            contiguous::<f64>(n, rate, offset, shift, stream)?;
+            contiguous::<f16>(n, rate, offset, shift, stream)?;
+            contiguous::<bf16>(n, rate, offset, shift, stream)?;
         }
     }
 
@@ -178,7 +179,7 @@ fn everything_dropped_is_plus_zero() {
     for level in available_aes() {
         let mut y = vec![7.0f32; 100];
         // SAFETY: both hold 100 elements.
-        unsafe { apply_at(level, decisions(1.0, 3), Scale::inverted(1.0), x.as_ptr(), y.as_mut_ptr(), 100) };
+        unsafe { apply_at(level, decisions(1.0, 3), Scale::inverted(1.0), x.as_ptr(), y.as_mut_ptr(), 100, false) };
         assert!(y.iter().all(|y| y.to_bits() == 0));
     }
 }
@@ -191,7 +192,7 @@ fn alpha_dropout_keeps_mean_and_variance() {
     for level in available_aes() {
         let mut y = vec![0.0f32; n];
         // SAFETY: both hold `n` elements.
-        unsafe { apply_at(level, decisions(0.2, 0), Affine::alpha(0.2), x.as_ptr(), y.as_mut_ptr(), n) };
+        unsafe { apply_at(level, decisions(0.2, 0), Affine::alpha(0.2), x.as_ptr(), y.as_mut_ptr(), n, false) };
         let mean = y.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
         let variance = y.iter().map(|&y| (f64::from(y) - mean).powi(2)).sum::<f64>() / n as f64;
         assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");

@@ -90,51 +90,61 @@ impl<A: Aes> Draw<A> {
         self.rounds.counters(a, block)
     }
 
-    /// The random bits of [`STEP`] elements, and whether one of them is a tie.
-    #[inline(always)]
-    pub fn bits(&self, a: A, counters: A::Block) -> A::Block {
-        self.rounds.apply(a, counters)
-    }
-
     /// Decisions for [`STEP`] elements from `8 block` on.
     #[inline(always)]
     pub fn step(&self, a: A, counters: A::Block, block: u64) -> A::Keep {
-        let bits = self.rounds.apply(a, counters);
-        let keep = a.at_least(bits, self.upper);
-        if a.any_equal(bits, self.upper) {
-            return self.settle(a, keep, a.to_words(bits), block);
+        let mut near = a.far();
+        let keep = self.provisional(a, counters, &mut near);
+        if a.met(near) {
+            return a.keep_from_bits(a.keep_to_bits(keep) & !tied(a, self.key, self.threshold, block));
         }
         keep
     }
 
-    /// Decides the ties of a step, which `keep` holds as kept.
-    #[cold]
-    #[inline(never)]
-    fn settle(&self, a: A, keep: A::Keep, words: [u32; 16], block: u64) -> A::Keep {
-        let (upper, lower) = (self.threshold.upper(), self.threshold.lower());
-        let mut bits = a.keep_to_bits(keep);
-        for i in 0..STEP {
-            if (words[i / 2] >> (16 * (i % 2))) as u16 == upper {
-                let tie = tie_word(a, self.key, 2 * block + i as u64 / 4, i % 4);
-                bits &= !(u32::from(tie < lower) << i);
-            }
-        }
-        a.keep_from_bits(bits)
+    /// Decisions for [`STEP`] elements, ties counted as kept but noted in `near`.
+    ///
+    /// Ties are rare, and each one looked at costs a comparison on the units that AES needs: so steps are noted
+    /// together, and after some of them [`Aes::met`] says whether [`tied`] has to be asked.
+    #[inline(always)]
+    pub fn provisional(&self, a: A, counters: A::Block, near: &mut A::Block) -> A::Keep {
+        let bits = self.rounds.apply(a, counters);
+        *near = a.note(*near, bits, self.upper);
+        a.at_least(bits, self.upper)
     }
 }
 
-/// Word `word` of block `block` in the domain of ties.
-fn tie_word<A: Aes>(a: A, key: Key, block: u64, word: usize) -> u32 {
-    struct Tie(Key, u64, usize);
-    impl AesKernel for Tie {
-        type Output = u32;
+/// Which of the [`STEP`] elements from `8 block` on are ties that drop.
+///
+/// By value, so that the round keys of the caller's [`Draw`] never need an address and stay in registers.
+#[cold]
+#[inline(never)]
+pub fn tied<A: Aes>(a: A, key: Key, threshold: Threshold, block: u64) -> u32 {
+    a.run(Tied { key, threshold, block })
+}
 
-        #[inline(always)]
-        fn run<A: Aes>(self, a: A) -> u32 {
-            Rounds::new(a, self.0).words(a, self.1 | TIES)[self.2]
+struct Tied {
+    key: Key,
+    threshold: Threshold,
+    block: u64,
+}
+
+impl AesKernel for Tied {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run<A: Aes>(self, a: A) -> u32 {
+        let (upper, lower) = (a.words(self.threshold.upper()), self.threshold.lower());
+        let rounds = Rounds::new(a, self.key);
+        let mut ties = a.keep_to_bits(a.equal(rounds.apply(a, rounds.counters(a, self.block)), upper));
+        let mut dropped = 0;
+        while ties != 0 {
+            let i = ties.trailing_zeros();
+            ties &= ties - 1;
+            let words = rounds.words(a, (2 * self.block + u64::from(i / 4)) | TIES);
+            dropped |= u32::from(words[i as usize % 4] < lower) << i;
         }
+        dropped
     }
-    a.run(Tie(key, block, word))
 }
 
 /// Keep decisions of `n` consecutive elements from `start` on, as bits: element `start + i` is bit `i mod 32` of word

@@ -66,12 +66,20 @@ pub trait Aes: Copy + Send + Sync + 'static {
     fn words(self, word: u16) -> Self::Words;
     /// Which of the 32 lanes of 16 bits are `>= bound`.
     fn at_least(self, block: Self::Block, bound: Self::Words) -> Self::Keep;
-    /// Whether any of the 32 lanes of 16 bits equals `bound`.
-    fn any_equal(self, block: Self::Block, bound: Self::Words) -> bool;
+    /// Which of the 32 lanes of 16 bits equal `bound`.
+    fn equal(self, block: Self::Block, bound: Self::Words) -> Self::Keep;
+    /// A record of differences in which nothing is near.
+    fn far(self) -> Self::Block;
+    /// The lane-wise minimum of `record` and the difference (by bits) of `block` from `bound`.
+    fn note(self, record: Self::Block, block: Self::Block, bound: Self::Words) -> Self::Block;
+    /// Whether a lane that was noted equalled its bound.
+    fn met(self, record: Self::Block) -> bool;
     /// Decisions from bits, decision `i` from bit `i`.
     fn keep_from_bits(self, bits: u32) -> Self::Keep;
     /// Decisions as bits.
     fn keep_to_bits(self, keep: Self::Keep) -> u32;
+    /// Asks for the cache line at `p`, whose address need not be valid.
+    fn prefetch<T>(self, p: *const T);
     /// Decisions 16 `part` to 16 `part` + 15, `part < 2`.
     fn mask_f32(self, keep: Self::Keep, part: usize) -> MaskOf<Self, f32>;
     /// Decisions 8 `part` to 8 `part` + 7, `part < 4`.

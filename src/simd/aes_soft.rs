@@ -155,8 +155,25 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
-    fn any_equal(self, block: Self::Block, bound: u16) -> bool {
-        lanes(&block).any(|lane| lane == bound)
+    fn equal(self, block: Self::Block, bound: u16) -> u32 {
+        lanes(&block).enumerate().fold(0, |bits, (i, lane)| bits | (u32::from(lane == bound) << i))
+    }
+
+    #[inline(always)]
+    fn far(self) -> Self::Block {
+        [[!0; 4]; 4]
+    }
+
+    #[inline(always)]
+    fn note(self, record: Self::Block, block: Self::Block, bound: u16) -> Self::Block {
+        let least = |a: u32, b: u32| (a & 0xFFFF).min(b & 0xFFFF) | ((a >> 16).min(b >> 16) << 16);
+        let bound = u32::from(bound) << 16 | u32::from(bound);
+        std::array::from_fn(|i| std::array::from_fn(|j| least(record[i][j], block[i][j] ^ bound)))
+    }
+
+    #[inline(always)]
+    fn met(self, record: Self::Block) -> bool {
+        lanes(&record).any(|lane| lane == 0)
     }
 
     #[inline(always)]
@@ -168,6 +185,9 @@ impl Aes for SoftAes {
     fn keep_to_bits(self, keep: u32) -> u32 {
         keep
     }
+
+    #[inline(always)]
+    fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
     fn mask_f32(self, keep: u32, part: usize) -> MaskOf<Self, f32> {

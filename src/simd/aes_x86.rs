@@ -113,8 +113,23 @@ impl Aes for Vaes512 {
     }
 
     #[inline(always)]
-    fn any_equal(self, block: __m512i, bound: __m512i) -> bool {
-        op!(_mm512_cmpeq_epi16_mask(block, bound) != 0)
+    fn equal(self, block: __m512i, bound: __m512i) -> __mmask32 {
+        op!(_mm512_cmpeq_epi16_mask(block, bound))
+    }
+
+    #[inline(always)]
+    fn far(self) -> __m512i {
+        op!(_mm512_set1_epi16(-1))
+    }
+
+    #[inline(always)]
+    fn note(self, record: __m512i, block: __m512i, bound: __m512i) -> __m512i {
+        op!(_mm512_min_epu16(record, _mm512_xor_si512(block, bound)))
+    }
+
+    #[inline(always)]
+    fn met(self, record: __m512i) -> bool {
+        op!(_mm512_testn_epi16_mask(record, record) != 0)
     }
 
     #[inline(always)]
@@ -125,6 +140,11 @@ impl Aes for Vaes512 {
     #[inline(always)]
     fn keep_to_bits(self, keep: __mmask32) -> u32 {
         keep
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
     }
 
     #[inline(always)]
@@ -145,6 +165,17 @@ type Keep16 = [__m128i; 4];
 #[inline(always)]
 fn spread(byte: u8, lane: __m128i) -> __m128i {
     op!(_mm_cmpeq_epi16(_mm_and_si128(_mm_set1_epi16(i16::from(byte)), lane), lane))
+}
+
+/// The halves of two registers.
+#[inline(always)]
+fn quarters(low: __m256i, high: __m256i) -> Keep16 {
+    op!([
+        _mm256_castsi256_si128(low),
+        _mm256_extracti128_si256::<1>(low),
+        _mm256_castsi256_si128(high),
+        _mm256_extracti128_si256::<1>(high),
+    ])
 }
 
 /// What both AVX2 levels share: decisions as four registers.
@@ -186,6 +217,11 @@ macro_rules! avx2_decisions {
                 let low = _mm_movemask_epi8(_mm_packs_epi16(keep[0], keep[1])) as u32;
                 low | (_mm_movemask_epi8(_mm_packs_epi16(keep[2], keep[3])) as u32) << 16
             })
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(self, p: *const T) {
+            op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
         }
 
         #[inline(always)]
@@ -277,20 +313,33 @@ impl Aes for Vaes256 {
         op!({
             let low = _mm256_cmpeq_epi16(_mm256_max_epu16(block[0], bound), block[0]);
             let high = _mm256_cmpeq_epi16(_mm256_max_epu16(block[1], bound), block[1]);
-            [
-                _mm256_castsi256_si128(low),
-                _mm256_extracti128_si256::<1>(low),
-                _mm256_castsi256_si128(high),
-                _mm256_extracti128_si256::<1>(high),
-            ]
+            quarters(low, high)
         })
     }
 
     #[inline(always)]
-    fn any_equal(self, block: Self::Block, bound: __m256i) -> bool {
+    fn equal(self, block: Self::Block, bound: __m256i) -> Keep16 {
+        op!(quarters(_mm256_cmpeq_epi16(block[0], bound), _mm256_cmpeq_epi16(block[1], bound)))
+    }
+
+    #[inline(always)]
+    fn far(self) -> Self::Block {
+        op!([_mm256_set1_epi16(-1); 2])
+    }
+
+    #[inline(always)]
+    fn note(self, record: Self::Block, block: Self::Block, bound: __m256i) -> Self::Block {
+        op!([
+            _mm256_min_epu16(record[0], _mm256_xor_si256(block[0], bound)),
+            _mm256_min_epu16(record[1], _mm256_xor_si256(block[1], bound)),
+        ])
+    }
+
+    #[inline(always)]
+    fn met(self, record: Self::Block) -> bool {
         op!({
-            let any = _mm256_or_si256(_mm256_cmpeq_epi16(block[0], bound), _mm256_cmpeq_epi16(block[1], bound));
-            _mm256_testz_si256(any, any) == 0
+            let zero = _mm256_cmpeq_epi16(_mm256_min_epu16(record[0], record[1]), _mm256_setzero_si256());
+            _mm256_testz_si256(zero, zero) == 0
         })
     }
 }
@@ -382,12 +431,34 @@ impl Aes for AesNi {
     }
 
     #[inline(always)]
-    fn any_equal(self, block: Self::Block, bound: __m256i) -> bool {
+    fn equal(self, block: Self::Block, bound: __m256i) -> Keep16 {
         let bound = op!(_mm256_castsi256_si128(bound));
-        let [a, b, c, d] = each!(block, _mm_cmpeq_epi16, bound);
+        each!(block, _mm_cmpeq_epi16, bound)
+    }
+
+    #[inline(always)]
+    fn far(self) -> Self::Block {
+        op!([_mm_set1_epi16(-1); 4])
+    }
+
+    #[inline(always)]
+    fn note(self, record: Self::Block, block: Self::Block, bound: __m256i) -> Self::Block {
+        let bound = op!(_mm256_castsi256_si128(bound));
+        let [a, b, c, d] = each!(block, _mm_xor_si128, bound);
+        op!([
+            _mm_min_epu16(record[0], a),
+            _mm_min_epu16(record[1], b),
+            _mm_min_epu16(record[2], c),
+            _mm_min_epu16(record[3], d),
+        ])
+    }
+
+    #[inline(always)]
+    fn met(self, record: Self::Block) -> bool {
         op!({
-            let any = _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d));
-            _mm_testz_si128(any, any) == 0
+            let least = _mm_min_epu16(_mm_min_epu16(record[0], record[1]), _mm_min_epu16(record[2], record[3]));
+            let zero = _mm_cmpeq_epi16(least, _mm_setzero_si128());
+            _mm_testz_si128(zero, zero) == 0
         })
     }
 }
