@@ -79,12 +79,13 @@ class Loss(Configurable):
         """
         pred = np.asarray(y_pred)
         pred = pred.astype(np.float32) if pred.dtype.kind in "iub" else pred
-        rows = self.call(self._target(y_true, pred), pred)
+        rows = self.call(self.as_target(y_true, pred), pred)
         if sample_weight is not None:
             rows = rows * np.asarray(sample_weight, np.float64)
         return float(rows.mean())
 
-    def _target(self, y_true: ArrayLike, pred: Array) -> Array:
+    def as_target(self, y_true: ArrayLike, pred: Array) -> Array:
+        """Targets in the form that `call` takes: int64 labels, or values like the predictions."""
         array = np.asarray(y_true)
         if self.target == "labels":
             return array.reshape(len(array)).astype(np.int64)
@@ -198,7 +199,7 @@ def get(identifier: Any) -> Loss:
 def _rows(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
     pred = np.asarray(y_pred)
     pred = pred.astype(np.float32) if pred.dtype.kind in "iub" else pred
-    return loss.call(loss._target(y_true, pred), pred)
+    return loss.call(loss.as_target(y_true, pred), pred)
 
 
 def sparse_categorical_crossentropy(

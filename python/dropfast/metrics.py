@@ -184,7 +184,7 @@ class _LossMean(Metric):
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """The loss of each row."""
         loss = self.loss()
-        return loss.call(loss._target(y_true, y_pred), y_pred)
+        return loss.call(loss.as_target(y_true, y_pred), y_pred)
 
 
 class MeanSquaredError(_LossMean):

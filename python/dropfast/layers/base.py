@@ -62,6 +62,18 @@ class Passage:
     saved: Any = None
     gradients: dict[str, Array] = field(default_factory=dict)
 
+    def drawing_key(self) -> Key:
+        """The key of a passage that draws.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self.key is None:
+            raise ValueError("key must be given where a layer draws. Received: key=None")
+        return self.key
+
 
 class Layer(Configurable):
     """Base of all layers, and of your own.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from dropfast import _core, schedules
+from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Passage
 from dropfast.layers.dense import Dense
-from dropfast.random import check_seed
+from dropfast.layers.rated import Rate, Rated
 
 
-class DropConnect(Dense):
+class DropConnect(Rated, Dense):
     """A Dense layer that drops weights instead of units in training (Wan et al. 2013).
 
     One mask over the kernel for the whole batch, inverted scaling; the bias is never dropped.
@@ -41,37 +41,27 @@ class DropConnect(Dense):
     (True, [[4.0, 4.0, 4.0]])
     """
 
-    stochastic: ClassVar[bool] = True
-
     def __init__(
         self,
         units: int,
-        rate: float | schedules.Schedule | Any = 0.5,
+        rate: Rate | Any = 0.5,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, **kwargs)
-        self.rate = schedules.get_rate(rate)
-        self.seed = check_seed(seed)
-
-    def rate_at(self, step: int, epoch: int) -> float:
-        """The drop rate at a step of training."""
-        return schedules.value_at(self.rate, step, epoch, "rate")
+        self.set_rate(rate, seed)
 
     def kernel_of(self, passage: Passage) -> Array:
         """The kernel with dropped weights at 0."""
         if not passage.training or passage.key is None:
             return self.kernel
-        return _core.dropout(self.kernel, self._rate(passage), passage.key)
+        return _core.dropout(self.kernel, self.rate_of(passage), passage.key)
 
     def kernel_gradient(self, grad: Array, passage: Passage) -> Array:
         """The same mask on the kernel's gradient."""
         if not passage.training or passage.key is None:
             return grad
-        return _core.dropout_backward(grad, self._rate(passage), passage.key)
-
-    def _rate(self, passage: Passage) -> float:
-        return self.rate_at(0, 0) if passage.rate is None else passage.rate
+        return _core.dropout_backward(grad, self.rate_of(passage), passage.key)
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """None: the native network drops units only."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from dropfast import _core, schedules
+from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
-from dropfast.random import check_seed
+from dropfast.layers.rated import Rate, Rated, check_noise_shape
 
 
-class Dropout(Layer):
+class Dropout(Rated, Layer):
     """Zeros its inputs with probability `rate` in training, so that units don't lean on each other.
 
     Srivastava et al. 2014. There p is the probability to *keep*; `rate` is that to drop, 1 - p.
@@ -54,11 +54,9 @@ class Dropout(Layer):
     [[1.0, 1.0]]
     """
 
-    stochastic: ClassVar[bool] = True
-
     def __init__(
         self,
-        rate: float | schedules.Schedule | Any,
+        rate: Rate | Any,
         noise_shape: Sequence[int | None] | None = None,
         seed: int | None = None,
         scale_at: Literal["train", "inference"] = "train",
@@ -66,9 +64,8 @@ class Dropout(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rate = schedules.get_rate(rate)
-        self.noise_shape = None if noise_shape is None else _noise_shape(noise_shape)
-        self.seed = check_seed(seed)
+        self.noise_shape = check_noise_shape(noise_shape)
+        self.set_rate(rate, seed)
         if scale_at not in ("train", "inference"):
             raise ValueError(
                 f"scale_at must be 'train' or 'inference'. Received: scale_at={scale_at!r}"
@@ -81,29 +78,26 @@ class Dropout(Layer):
                 f"Received: rows_per_mask={rows_per_mask}, noise_shape={self.noise_shape}"
             )
 
-    def rate_at(self, step: int, epoch: int) -> float:
-        """The drop rate at a step of training."""
-        return schedules.value_at(self.rate, step, epoch, "rate")
-
     def forward(self, x: Array, passage: Passage) -> Array:
         """The input with dropped elements at 0."""
-        rate = self._rate(passage)
+        rate = self.rate_of(passage)
         if not passage.training:
             return x * x.dtype.type(1.0 - rate) if self.scale_at == "inference" else x
         return self._drop(x, rate, passage, _core.dropout)
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """The same mask, drawn again, on the gradient."""
-        rate = self._rate(passage)
+        rate = self.rate_of(passage)
         if not passage.training:
             return grad * grad.dtype.type(1.0 - rate) if self.scale_at == "inference" else grad
         return self._drop(grad, rate, passage, _core.dropout_backward)
 
     def _drop(self, x: Array, rate: float, passage: Passage, kernel: Any) -> Array:
+        sharing, key = self.sharing(x.ndim, passage), passage.drawing_key()
         if self.scale_at == "inference":
-            mask = _core.dropout_mask(x.shape, rate, passage.key, **self.sharing(x.ndim, passage))  # type: ignore[arg-type]
+            mask = _core.dropout_mask(x.shape, rate, key, **sharing)
             return np.where(mask, x, x.dtype.type(0))
-        dropped: Array = kernel(x, rate, passage.key, **self.sharing(x.ndim, passage))
+        dropped: Array = kernel(x, rate, key, **sharing)
         return dropped
 
     def sharing(self, ndim: int, passage: Passage) -> dict[str, Any]:
@@ -114,9 +108,6 @@ class Dropout(Layer):
         if rows == 0:
             return {"noise_shape": (1,) + (None,) * (ndim - 1)}
         return {"rows_per_mask": rows}
-
-    def _rate(self, passage: Passage) -> float:
-        return self.rate_at(0, 0) if passage.rate is None else passage.rate
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "dropout" of the native network, unless the noise shape is an unusual one."""
@@ -152,16 +143,3 @@ def check_rows_per_mask(rows: int | None) -> int | None:
     if isinstance(rows, bool) or not hasattr(rows, "__index__") or rows < 0:
         raise ValueError(f"rows_per_mask must be an integer >= 0. Received: rows_per_mask={rows!r}")
     return int(rows)
-
-
-def _noise_shape(noise_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-    try:
-        entries = tuple(None if entry is None else int(entry) for entry in noise_shape)
-    except TypeError:
-        entries = (0,)
-    if any(entry is not None and entry < 1 for entry in entries):
-        raise ValueError(
-            "noise_shape must hold positive integers and None. "
-            f"Received: noise_shape={noise_shape!r}"
-        )
-    return entries

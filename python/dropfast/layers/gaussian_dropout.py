@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from dropfast import _core, schedules
+from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
-from dropfast.random import check_seed
+from dropfast.layers.rated import Rate, Rated
 
 
-class GaussianDropout(Layer):
+class GaussianDropout(Rated, Layer):
     """Multiplies by Gaussian noise of mean 1 and variance rate / (1 - rate) in training.
 
     Srivastava et al. 2014, section 10.
@@ -35,35 +35,23 @@ class GaussianDropout(Layer):
     (True, True)
     """
 
-    stochastic: ClassVar[bool] = True
-
-    def __init__(
-        self, rate: float | schedules.Schedule | Any, seed: int | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, rate: Rate | Any, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = schedules.get_rate(rate)
+        self.set_rate(rate, seed)
         if self.rate == 1.0:
             raise ValueError("rate must be in [0, 1). Received: rate=1.0")
-        self.seed = check_seed(seed)
-
-    def rate_at(self, step: int, epoch: int) -> float:
-        """The rate at a step of training."""
-        return schedules.value_at(self.rate, step, epoch, "rate")
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """The input times the noise."""
         if not passage.training or passage.key is None:
             return x
-        return _core.gaussian_dropout(x, self._rate(passage), passage.key)
+        return _core.gaussian_dropout(x, self.rate_of(passage), passage.key)
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """The gradient times the same noise, drawn again."""
         if not passage.training or passage.key is None:
             return grad
-        return _core.gaussian_dropout_backward(grad, self._rate(passage), passage.key)
-
-    def _rate(self, passage: Passage) -> float:
-        return self.rate_at(0, 0) if passage.rate is None else passage.rate
+        return _core.gaussian_dropout_backward(grad, self.rate_of(passage), passage.key)
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "gaussian_dropout" of the native network."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from dropfast import schedules
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.layers.base import Passage
 from dropfast.layers.dropout import Dropout
+from dropfast.layers.rated import Rate
 
 
 class _SpatialDropout(Dropout):
@@ -16,7 +16,7 @@ class _SpatialDropout(Dropout):
 
     def __init__(
         self,
-        rate: float | schedules.Schedule | Any,
+        rate: Rate | Any,
         seed: int | None = None,
         data_format: Literal["channels_last", "channels_first"] = "channels_last",
         **kwargs: Any,

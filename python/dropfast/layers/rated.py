@@ -1,0 +1,62 @@
+"""Layer 6: what layers with a drop rate have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from dropfast import schedules
+from dropfast.layers.base import Passage
+from dropfast.random import check_seed
+
+Rate = float | schedules.Schedule
+
+
+class Rated:
+    """Mixed into a layer: a rate that may be a schedule, and a seed.
+
+    Attributes
+    ----------
+    rate
+        Number in [0, 1], or a schedule.
+    seed
+        Seed of its own, or None.
+    """
+
+    stochastic: ClassVar[bool] = True
+    rate: Rate
+    seed: int | None
+
+    def set_rate(self, rate: Any, seed: int | None) -> None:
+        """Check and keep both; called by constructors."""
+        self.rate, self.seed = schedules.get_rate(rate), check_seed(seed)
+
+    def rate_at(self, step: int, epoch: int) -> float:
+        """The drop rate at a step of training."""
+        return schedules.value_at(self.rate, step, epoch, "rate")
+
+    def rate_of(self, passage: Passage) -> float:
+        """The drop rate of a passage."""
+        return self.rate_at(0, 0) if passage.rate is None else passage.rate
+
+
+def check_noise_shape(noise_shape: Sequence[int | None] | None) -> tuple[int | None, ...] | None:
+    """A noise shape of positive integers and None, or None for none.
+
+    Raises
+    ------
+    ValueError
+        If an entry is something else.
+    """
+    if noise_shape is None:
+        return None
+    try:
+        entries = tuple(None if entry is None else int(entry) for entry in noise_shape)
+    except (TypeError, ValueError):
+        entries = (0,)
+    if any(entry is not None and entry < 1 for entry in entries):
+        raise ValueError(
+            "noise_shape must hold positive integers and None. "
+            f"Received: noise_shape={noise_shape!r}"
+        )
+    return entries
