@@ -23,10 +23,10 @@ use super::tile::{All, Broadcast, Rows, Target, Unit, Vectors, accumulate, load,
 use crate::parallel::{num_threads, team};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
-/// What happens to a tile of `C` while it is hot in the first-level cache.
+/// What happens to elements of `C` while they are hot in the first-level cache.
 pub trait Epilogue<T>: Sync {
-    /// Takes finished elements: rows and columns of `C`, where element `(rows.start, columns.start)` is, and elements
-    /// from one row to the next (columns are neighbours).
+    /// Takes finished elements, a strip of tiles: rows and columns of `C`, where element `(rows.start, columns.start)`
+    /// is, and elements from one row to the next (columns are neighbours).
     ///
     /// # Safety
     /// `c` is valid for these elements, which nobody else touches meanwhile.
@@ -210,6 +210,7 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
             if column < self.columns.end {
                 self.tile::<MR, NV>(column, self.columns.end - column);
             }
+            self.finish(MR);
             self.next += MR;
         }
     }
@@ -229,8 +230,18 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
             let start = product.c.0.add(self.next * product.stride + column);
             let c = Target { start, row: product.stride, vector: T::LANES };
             multiply_tile::<S, T, _, MR, NV>(self.s, (self.steps.start == 0, width), k, a, b, c);
-            if self.steps.end == product.a.columns {
-                let (rows, columns) = (self.next..self.next + MR, column..column + width);
+        }
+    }
+
+    /// Hands `rows` rows of the block on where their chains are complete.
+    #[inline(always)]
+    fn finish(&self, rows: usize) {
+        let product = self.part.product;
+        if self.steps.end == product.a.columns {
+            let (rows, columns) = (self.next..self.next + rows, self.columns.clone());
+            // SAFETY: these elements exist and belong to this thread.
+            unsafe {
+                let start = product.c.0.add(rows.start * product.stride + columns.start);
                 product.epilogue.finish(self.s, rows, columns, start, product.stride);
             }
         }

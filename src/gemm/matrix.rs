@@ -71,6 +71,26 @@ impl<'a, T: Copy> Matrix<'a, T> {
         unsafe { *self.address(i, j) }
     }
 
+    /// Copies row `i`.
+    ///
+    /// # Panics
+    /// Outside of the matrix, or where `to` has another length than a row.
+    #[inline(always)]
+    pub fn copy_row(&self, i: usize, to: &mut [T]) {
+        assert!(i < self.rows && to.len() == self.columns);
+        let row = self.address(i, 0);
+        // SAFETY: within the matrix.
+        unsafe {
+            if self.column_stride == 1 {
+                std::ptr::copy_nonoverlapping(row, to.as_mut_ptr(), to.len());
+            } else {
+                for (j, value) in to.iter_mut().enumerate() {
+                    *value = *row.offset(j as isize * self.column_stride);
+                }
+            }
+        }
+    }
+
     /// Where element `(i, j)` is, or would be.
     #[inline(always)]
     pub(super) fn address(&self, i: usize, j: usize) -> *const T {
@@ -138,6 +158,26 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
             column_stride: self.row_stride,
             ..self
         }
+    }
+
+    /// The same matrix for a shorter time.
+    pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        MatrixMut { lifetime: PhantomData, ..*self }
+    }
+
+    /// All elements, and what lies between rows, of a matrix whose columns are neighbours.
+    ///
+    /// # Panics
+    /// Where they are not, or rows are not in ascending order.
+    pub fn memory(&mut self) -> &mut [T] {
+        if self.rows == 0 || self.columns == 0 {
+            return &mut [];
+        }
+        assert!(self.columns == 1 || self.column_stride == 1);
+        assert!(self.rows == 1 || self.row_stride >= self.columns as isize);
+        let len = (self.rows - 1) * self.row_stride.unsigned_abs() + self.columns;
+        // SAFETY: from the first to the last element; what lies between is nobody else's while this is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.start, len) }
     }
 
     /// Writes element `(i, j)`.

@@ -140,13 +140,54 @@ impl<'py> Real<'py> {
 
     /// Strides in elements.
     fn strides(&self) -> impl Iterator<Item = isize> {
-        let size = self.array.dtype().itemsize() as isize;
-        self.array.strides().iter().map(move |stride| stride / size)
+        self.array.strides().iter().map(|stride| stride / self.itemsize())
     }
 
-    /// Whether the elements lie side by side in C order.
-    pub fn is_contiguous(&self) -> bool {
-        self.array.is_c_contiguous()
+    /// Bytes of an element.
+    fn itemsize(&self) -> isize {
+        match self.precision {
+            Precision::Single => 4,
+            Precision::Double => 8,
+        }
+    }
+
+    /// Number of elements.
+    fn len(&self) -> usize {
+        self.array.shape().iter().product()
+    }
+
+    /// The array, copied unless its elements lie side by side in C order.
+    pub fn contiguous(self) -> PyResult<Self> {
+        if self.array.is_c_contiguous() {
+            return Ok(self);
+        }
+        let numpy = self.array.py().import("numpy")?;
+        let array = numpy.call_method1("ascontiguousarray", (&self.array,))?.cast_into()?;
+        Ok(Self { array, precision: self.precision })
+    }
+
+    /// All elements.
+    ///
+    /// # Safety
+    /// `T` is the array's type; the elements lie side by side, live and keep their values while the slice is used.
+    pub unsafe fn elements<'a, T: Element>(&self) -> &'a [T] {
+        if self.len() == 0 {
+            return &[];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.data::<T>(), self.len()) }
+    }
+
+    /// All elements, to write.
+    ///
+    /// # Safety
+    /// As [`Real::elements`], and nobody else uses the array.
+    pub unsafe fn elements_mut<'a, T: Element>(&self) -> &'a mut [T] {
+        if self.len() == 0 {
+            return &mut [];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data::<T>(), self.len()) }
     }
 
     /// The array as a matrix.
@@ -181,6 +222,15 @@ pub struct Output<'py> {
 }
 
 impl<'py> Output<'py> {
+    /// The same with the columns as neighbours in memory.
+    pub fn by_rows(self) -> PyResult<Self> {
+        if self.array.array.is_c_contiguous() || self.array.array.strides()[1] == self.array.itemsize() {
+            return Ok(self);
+        }
+        let array = self.array.empty(self.array.array.shape())?;
+        Ok(Self { array, returned: self.returned })
+    }
+
     /// Hands the result over.
     pub fn finish(self) -> PyResult<Bound<'py, PyAny>> {
         if !self.returned.is(&self.array.array) {
@@ -227,4 +277,19 @@ fn has_plain_rows(array: &Bound<'_, PyUntypedArray>) -> bool {
         array.strides()[inner] == size && array.strides()[outer] >= length
     };
     array.is_c_contiguous() || array.ndim() == 2 && (plain(1, 0) || plain(0, 1))
+}
+
+/// Runs `work` with the interpreter's lock released.
+pub fn without_lock<T, R: Send>(py: Python<'_>, target: T, work: impl FnOnce(T) -> R + Send) -> R {
+    /// Raw memory that the caller checked.
+    struct Checked<T>(T);
+
+    // SAFETY: the same thread goes on; only the lock is released.
+    unsafe impl<T> Send for Checked<T> {}
+
+    let checked = Checked(target);
+    py.detach(move || {
+        let Checked(target) = { checked };
+        work(target)
+    })
 }

@@ -14,6 +14,7 @@ mod floats;
 mod key;
 mod loss;
 mod optimizer;
+mod products;
 mod random;
 mod spec;
 
@@ -38,9 +39,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::get_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
-    module.add_function(wrap_pyfunction!(dense::matmul, module)?)?;
-    module.add_function(wrap_pyfunction!(dense::first_nonfinite_row, module)?)?;
-    module.add_function(wrap_pyfunction!(dense::fma_peak_gflops, module)?)?;
+    module.add_function(wrap_pyfunction!(products::matmul, module)?)?;
+    module.add_function(wrap_pyfunction!(products::first_nonfinite_row, module)?)?;
+    module.add_function(wrap_pyfunction!(products::fma_peak_gflops, module)?)?;
+    module.add_function(wrap_pyfunction!(dense::dense, module)?)?;
+    module.add_function(wrap_pyfunction!(dense::dense_backward, module)?)?;
     module.add_function(wrap_pyfunction!(activation::activation, module)?)?;
     module.add_function(wrap_pyfunction!(activation::activation_backward, module)?)?;
     module.add_function(wrap_pyfunction!(loss::loss, module)?)?;

@@ -1,0 +1,182 @@
+//! Layer 3: the forward pass of a dense layer.
+//!
+//! ```text
+//! y [m, n] = dropout(activation(x [m, k] · kernel [k, n] + bias [n]))
+//! ```
+//!
+//! Bias, activation and dropout are applied to a few rows of `y` at a time, right after the product has written them.
+
+use std::ops::Range;
+
+use super::activation::{Activation, activate, activate_backward};
+use crate::dropout::{Decisions, Sample, Scale, apply_at};
+use crate::gemm::driver::{Epilogue, multiply_then};
+use crate::gemm::matrix::{Matrix, MatrixMut};
+use crate::parallel::{Shared, for_each_range, num_threads};
+use crate::rng::{Key, Threshold};
+use crate::simd::{Element, Kernel, Simd, aes_level, dispatch, level};
+
+/// The element types of layers.
+pub trait Real: Element + Sample<Work = Self> {}
+
+impl Real for f32 {}
+impl Real for f64 {}
+
+/// Dropout of a layer's output.
+#[derive(Debug, Clone, Copy)]
+pub struct Masks {
+    /// Where masks are drawn.
+    pub key: Key,
+    /// Probability to drop.
+    pub rate: f64,
+    /// So many consecutive rows share a mask.
+    pub rows_per_mask: usize,
+}
+
+impl Masks {
+    /// Drops some of `values`, which start at `column` of `row` in a matrix of `units` columns.
+    pub(super) fn apply<T: Real>(&self, row: usize, column: usize, units: usize, values: &mut [T]) {
+        if self.rate == 0.0 {
+            return;
+        }
+        let offset = row as u64 / self.rows_per_mask as u64 * units as u64 + column as u64;
+        let decisions = Decisions { key: self.key, threshold: Threshold::new(self.rate), offset };
+        let start = values.as_mut_ptr();
+        // SAFETY: in place, on exactly these values.
+        unsafe {
+            apply_at(aes_level(), decisions, Scale::inverted(self.rate), start.cast_const(), start, values.len())
+        };
+    }
+}
+
+/// What a layer does to the product.
+#[derive(Clone, Copy)]
+pub struct Layer<'a, T> {
+    /// Added to every row.
+    pub bias: Option<&'a [T]>,
+    /// Applied to the sum.
+    pub activation: Activation,
+    /// Dropout of the result.
+    pub masks: Option<Masks>,
+}
+
+/// Computes `y`, whose columns are neighbours in memory.
+///
+/// # Panics
+/// Where shapes do not fit.
+pub fn forward<T: Real>(x: Matrix<'_, T>, kernel: Matrix<'_, T>, layer: Layer<'_, T>, mut y: MatrixMut<'_, T>) {
+    assert!(layer.bias.is_none_or(|bias| bias.len() == y.columns), "a bias for each column");
+    let units = y.columns;
+    if !layer.activation.is_softmax() {
+        return multiply_then(level(), num_threads(), x, kernel, y, &Finish { layer, units });
+    }
+    // Softmax needs whole rows: the product adds the bias only.
+    let logits = Layer { activation: Activation::Linear, masks: None, ..layer };
+    multiply_then(level(), num_threads(), x, kernel, y.reborrow(), &Finish { layer: logits, units });
+    softmax_rows(&mut y, None, layer.masks);
+}
+
+/// A layer's epilogue.
+struct Finish<'a, T> {
+    layer: Layer<'a, T>,
+    units: usize,
+}
+
+impl<T: Real> Epilogue<T> for Finish<'_, T> {
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize) {
+        for (i, row) in rows.enumerate() {
+            // SAFETY: the caller's promise.
+            let values = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns.len()) };
+            if let Some(bias) = self.layer.bias {
+                s.run(AddTo { values, bias: &bias[columns.clone()] });
+            }
+            activate(s, self.layer.activation, values);
+            if let Some(masks) = &self.layer.masks {
+                masks.apply(row, columns.start, self.units, values);
+            }
+        }
+    }
+}
+
+/// `values += bias`
+struct AddTo<'a, T> {
+    values: &'a mut [T],
+    bias: &'a [T],
+}
+
+impl<T: Element> Kernel for AddTo<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        use crate::simd::{V, Vector};
+
+        let mut vectors = self.values.chunks_exact_mut(T::LANES);
+        let bias = self.bias.chunks_exact(T::LANES);
+        let rest_of_bias = V::<S, T>::from_slice(s, bias.remainder());
+        for (values, bias) in (&mut vectors).zip(bias) {
+            V::<S, T>::read(s, values).add(V::<S, T>::read(s, bias)).write(values);
+        }
+        let rest = vectors.into_remainder();
+        V::<S, T>::from_slice(s, rest).add(rest_of_bias).write_first(rest);
+    }
+}
+
+/// Elements of softmax for a thread: some 50 µs.
+const GRAIN: usize = 1 << 14;
+
+/// Turns rows of logits into probabilities and drops some; or, given softmax's result, gradients below dropout into
+/// gradients with respect to logits.
+pub(super) fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<Matrix<'_, T>>, masks: Option<Masks>) {
+    let (count, units, stride) = (rows.rows, rows.columns, rows.row_stride.unsigned_abs());
+    if count == 0 || units == 0 {
+        return;
+    }
+    let memory = Shared::new(rows.memory());
+    for_each_range(count.div_ceil(T::LANES), GRAIN.div_ceil(units * T::LANES), |panels| {
+        let mut panel = vec![T::default(); units * T::LANES];
+        let mut saved = vec![T::default(); if output.is_some() { panel.len() } else { 0 }];
+        for first in panels.map(|panel| panel * T::LANES) {
+            let group = first..count.min(first + T::LANES);
+            // SAFETY: a group of rows belongs to one thread.
+            let row = |i: usize| unsafe { memory.part(i * stride..i * stride + units) };
+            for (lane, i) in group.clone().enumerate() {
+                for (j, &value) in row(i).iter().enumerate() {
+                    panel[j * T::LANES + lane] = value;
+                }
+                for j in 0..if output.is_some() { units } else { 0 } {
+                    saved[j * T::LANES + lane] = output.as_ref().map_or(T::default(), |y| y.at(i, j));
+                }
+            }
+            dispatch(SoftmaxPanel { panel: &mut panel, saved: output.is_some().then_some(&saved) });
+            for (lane, i) in group.enumerate() {
+                let values = row(i);
+                for (j, value) in values.iter_mut().enumerate() {
+                    *value = panel[j * T::LANES + lane];
+                }
+                if let Some(masks) = &masks {
+                    masks.apply(i, 0, units, values);
+                }
+            }
+        }
+    });
+}
+
+/// Softmax of a panel, or its gradient.
+struct SoftmaxPanel<'a, T> {
+    panel: &'a mut [T],
+    saved: Option<&'a Vec<T>>,
+}
+
+impl<T: Element> Kernel for SoftmaxPanel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.saved {
+            None => activate(s, Activation::Softmax, self.panel),
+            Some(saved) => activate_backward(s, Activation::Softmax, saved, self.panel),
+        }
+    }
+}
