@@ -24,7 +24,7 @@ F64 = npt.NDArray[np.float64]
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 class Parameters(NamedTuple):
@@ -86,24 +86,21 @@ def d_selu(x: F64, y: F64, p: Parameters) -> F64:
 
 
 def gelu(x: F64, p: Parameters) -> F64:
-    """x times the normal distribution function (Hendrycks and Gimpel 2016), or its tanh form."""
-    if p.approximate:
-        return x * _half_plus(np.tanh(_gelu_inner(x)))
-    return x * _half_plus(_erf(x / math.sqrt(2.0)))
+    """x times the normal distribution function (Hendrycks and Gimpel 2016), or its tanh form.
+
+    The tanh form, x (1 + tanh u) / 2, is x / (1 + e^-2u).
+    """
+    return x * (logistic(2.0 * _gelu_inner(x)) if p.approximate else _normal_cdf(x))
 
 
 def d_gelu(x: F64, y: F64, p: Parameters) -> F64:
-    """dy/dx = Phi(x) + x phi(x), or the derivative of the tanh form."""
+    """dy/dx = Phi(x) + x phi(x), or with s = 1 / (1 + e^-2u) it is s + 2 x s (1 - s) du/dx."""
     if p.approximate:
-        t = np.tanh(_gelu_inner(x))
-        d_inner = math.sqrt(2.0 / math.pi) * (1.0 + 3.0 * 0.044715 * x**2)
-        return _half_plus(t) + 0.5 * x * (1.0 - t**2) * d_inner
+        u = _gelu_inner(x)
+        du = math.sqrt(2.0 / math.pi) * (1.0 + 3.0 * 0.044715 * x**2)
+        return logistic(2.0 * u) * (1.0 + 2.0 * x * logistic(-2.0 * u) * du)
     density = np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
-    return _half_plus(_erf(x / math.sqrt(2.0))) + x * density
-
-
-def _half_plus(t: F64) -> F64:
-    return 0.5 * (1.0 + t)
+    return _normal_cdf(x) + x * density
 
 
 def _gelu_inner(x: F64) -> F64:
@@ -111,10 +108,24 @@ def _gelu_inner(x: F64) -> F64:
     return inner
 
 
+def _normal_cdf(x: F64) -> F64:
+    cdf: F64 = 0.5 * _erfc(-x / math.sqrt(2.0))
+    return cdf
+
+
+def logistic(x: F64) -> F64:
+    """1 / (1 + e^-x), in the form whose exponential is at most 1: no overflow, no cancellation."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+def _half_plus(t: F64) -> F64:
+    return 0.5 * (1.0 + t)
+
+
 def sigmoid(x: F64, p: Parameters) -> F64:
     """y = 1 / (1 + e^-x)."""
-    result: F64 = np.exp(-np.logaddexp(0.0, -x))  # 1 / (1 + e^-x) without overflow
-    return result
+    return logistic(x)
 
 
 def d_sigmoid(x: F64, y: F64, p: Parameters) -> F64:

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import Array, check_float_array
+from .activations import logistic
 
 F64 = npt.NDArray[np.float64]
 Spec = Mapping[str, Any]
@@ -77,7 +78,7 @@ def d_binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
     """(sigmoid(y) - t) of logits, (p - t) / (p (1 - p)) of probabilities; over units."""
     units = y.shape[-1]
     if spec.get("from_logits", False):
-        each = np.exp(-np.logaddexp(0.0, -y)) - t
+        each = logistic(y) - t
     else:
         p, free = _clip(y)
         each = np.where(free, (p - t) / (p * (1.0 - p)), 0.0)
