@@ -42,10 +42,9 @@ impl Masks {
         let offset = row as u64 / self.rows_per_mask as u64 * units as u64 + column as u64;
         let decisions = Decisions { key: self.key, threshold: Threshold::new(self.rate), offset };
         let start = values.as_mut_ptr();
-        // SAFETY: in place, on exactly these values.
-        unsafe {
-            apply_at(aes_level(), decisions, Scale::inverted(self.rate), start.cast_const(), start, values.len())
-        };
+        let (scale, n) = (Scale::inverted(self.rate), values.len());
+        // SAFETY: in place, on exactly these values. They are in the cache and stay there: nothing is streamed past it.
+        unsafe { apply_at(aes_level(), decisions, scale, start.cast_const(), start, n, false) };
     }
 }
 
