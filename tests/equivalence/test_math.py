@@ -132,7 +132,7 @@ def test_losses(spec: dict[str, Any], n: int, units: int, dtype: np.dtype[Any]) 
 
 OPTIMIZERS = [
     {"name": "sgd", "momentum": 0.0, "nesterov": False},
-    {"name": "sgd", "momentum": 0.9, "nesterov": False},
+    {"name": "sgd", "momentum": 0.9, "nesterov": False, "clipvalue": 0.7},
     {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     {"name": "adam", "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
     {"name": "adam", "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-7, "amsgrad": True},

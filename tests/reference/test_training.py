@@ -203,10 +203,10 @@ def test_clipping() -> None:
     np.testing.assert_allclose(np.concatenate(clip["clipnorm"]), [0.6, 0.8, 1.0])
     np.testing.assert_allclose(np.concatenate(clip["global_clipnorm"]), np.array([3, 4, 12]) / 13)
     np.testing.assert_allclose(np.concatenate(clip["clipvalue"]), [1, 1, 1])
-    untouched = clip_gradients(
-        {"clipnorm": 20.0, "clipvalue": 1.0}, g
-    )  # the first that is set wins
+    untouched = clip_gradients({"clipnorm": 20.0}, g)
     np.testing.assert_array_equal(np.concatenate(untouched), [3, 4, 12])
+    with pytest.raises(ValueError, match="only one of clipnorm"):
+        clip_gradients({"clipnorm": 20.0, "clipvalue": 1.0}, g)
     zero = clip_gradients({"clipnorm": 1.0}, [np.zeros(2)])
     np.testing.assert_array_equal(zero[0], [0, 0])
 

@@ -142,6 +142,8 @@ def targets64(spec: Spec, y_true: npt.ArrayLike, y_pred: Array) -> F64:
     smoothing = float(spec.get("label_smoothing", 0.0))
     if spec["name"] == "sparse_categorical_crossentropy":
         labels = np.asarray(y_true).reshape(-1)
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"y_true must hold integer labels. Received: dtype={labels.dtype}")
         if len(labels) != n:
             raise ValueError(f"y_true must have {n} labels. Received: {len(labels)}")
         bad = np.flatnonzero((labels < 0) | (labels >= units))

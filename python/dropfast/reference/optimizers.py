@@ -108,7 +108,12 @@ def initial_state(spec: Spec, params: Sequence[Array]) -> list[list[Array]]:
 
 
 def clip_gradients(spec: Spec, gradients: Sequence[F64]) -> list[F64]:
-    """Clip each gradient's norm, or the norm of all together, or each value: the first that is set.
+    """Clip each gradient's norm, or the norm of all together, or each value.
+
+    Raises
+    ------
+    ValueError
+        If more than one of ``clipnorm``, ``global_clipnorm`` and ``clipvalue`` is given.
 
     Examples
     --------
@@ -118,6 +123,11 @@ def clip_gradients(spec: Spec, gradients: Sequence[F64]) -> list[F64]:
     [0.6, 0.8]
     """
     each, together, value = (spec.get(k) for k in ("clipnorm", "global_clipnorm", "clipvalue"))
+    if sum(map(bool, (each, together, value))) > 1:
+        raise ValueError(
+            "only one of clipnorm, clipvalue and global_clipnorm must be given. "
+            f"Received: clipnorm={each}, clipvalue={value}, global_clipnorm={together}"
+        )
     if each:
         return [g * each / max(float(np.sqrt((g**2).sum())), each) for g in gradients]
     if together:
@@ -136,7 +146,7 @@ def optimizer_update(
     learning_rate: float,
     step: int,
 ) -> None:
-    """Weight decay and update of one parameter, in place.
+    """The elementwise part of a step: clip values, decay and update one parameter, in place.
 
     Parameters
     ----------
@@ -145,7 +155,7 @@ def optimizer_update(
     parameter : ndarray of float
         Updated in place.
     gradient : ndarray
-        Of the parameter's shape, clipped already.
+        Of the parameter's shape; norms are clipped already, see :func:`clip_gradients`.
     state : list of ndarray
         The parameter's array in each slot, updated in place.
     learning_rate : float
@@ -172,8 +182,11 @@ def optimizer_update(
     w = parameter.astype(np.float64)
     if p.get("weight_decay"):
         w = w - w * p["weight_decay"] * learning_rate
+    g = gradient.astype(np.float64)
+    if p.get("clipvalue"):
+        g = np.clip(g, -p["clipvalue"], p["clipvalue"])
     slots = [slot.astype(np.float64) for slot in state]
-    w, slots = _UPDATES[p["name"]](w, gradient.astype(np.float64), slots, learning_rate, step, p)
+    w, slots = _UPDATES[p["name"]](w, g, slots, learning_rate, step, p)
     parameter[...] = w
     for slot, new in zip(state, slots, strict=True):
         slot[...] = new
