@@ -74,20 +74,20 @@ impl<T: Element, Q: Sink<T>> Kernel for Tiles<'_, '_, T, Q> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let mut column = 0;
-        let left = |column: usize| (self.n - column).div_ceil(T::LANES);
+        let left = |column: usize| self.n.saturating_sub(column).div_ceil(T::LANES);
         if S::LEVEL == Level::Avx512 {
             while left(column) >= 3 {
-                Self::column::<S, 8, 3>(&mut self.sink, &self.operands, &self.rows, self.n, s, column);
+                Self::column::<S, 8, 3>(self.sink, &self.operands, &self.rows, self.n, s, column);
                 column += 3 * T::LANES;
             }
             if left(column) == 2 {
-                Self::column::<S, 12, 2>(&mut self.sink, &self.operands, &self.rows, self.n, s, column);
+                Self::column::<S, 12, 2>(self.sink, &self.operands, &self.rows, self.n, s, column);
             } else if left(column) == 1 {
-                Self::column::<S, 24, 1>(&mut self.sink, &self.operands, &self.rows, self.n, s, column);
+                Self::column::<S, 24, 1>(self.sink, &self.operands, &self.rows, self.n, s, column);
             }
         } else {
             while column < self.n {
-                Self::column::<S, 6, 1>(&mut self.sink, &self.operands, &self.rows, self.n, s, column);
+                Self::column::<S, 6, 1>(self.sink, &self.operands, &self.rows, self.n, s, column);
                 column += T::LANES;
             }
         }

@@ -93,8 +93,9 @@ impl<'a, T> Shared<'a, T> {
     /// # Panics
     /// Where the range leaves the slice.
     #[allow(clippy::mut_from_ref, reason = "the point of the type: disjointness is the callers' promise")]
+    #[track_caller]
     pub unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len);
+        assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {} elements", self.len);
         // SAFETY: in bounds; exclusive by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }

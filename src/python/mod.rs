@@ -12,7 +12,9 @@ mod dropout;
 mod errors;
 mod floats;
 mod key;
+mod layers;
 mod loss;
+mod network;
 mod optimizer;
 mod products;
 mod random;
@@ -24,6 +26,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     configure()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<key::Key>()?;
+    module.add_class::<network::Network>()?;
     module.add_function(wrap_pyfunction!(dropout::dropout, module)?)?;
     module.add_function(wrap_pyfunction!(dropout::dropout_backward, module)?)?;
     module.add_function(wrap_pyfunction!(dropout::dropout_mask, module)?)?;

@@ -147,8 +147,14 @@ pub trait Vector: Copy + Send + Sync {
     /// The first `min(slice.len(), LANES)` lanes from `slice`, the others +0.
     #[inline(always)]
     fn from_slice(s: Self::Token, slice: &[Self::Elem]) -> Self {
-        // SAFETY: no more lanes are read than the slice has.
-        unsafe { Self::load_first(s, slice.as_ptr(), slice.len().min(Self::LANES)) }
+        // SAFETY: no more lanes are read than the slice has. Whole vectors, the common case, need no lane mask.
+        unsafe {
+            if slice.len() >= Self::LANES {
+                Self::load(s, slice.as_ptr())
+            } else {
+                Self::load_first(s, slice.as_ptr(), slice.len())
+            }
+        }
     }
 
     /// All lanes from the start of a slice.
@@ -177,7 +183,13 @@ pub trait Vector: Copy + Send + Sync {
     #[inline(always)]
     fn write_first(self, slice: &mut [Self::Elem]) {
         // SAFETY: no more lanes are written than the slice has.
-        unsafe { self.store_first(slice.as_mut_ptr(), slice.len().min(Self::LANES)) }
+        unsafe {
+            if slice.len() >= Self::LANES {
+                self.store(slice.as_mut_ptr());
+            } else {
+                self.store_first(slice.as_mut_ptr(), slice.len());
+            }
+        }
     }
 
     /// Loads all lanes; no alignment is needed.

@@ -1,8 +1,22 @@
 //! Layer 4: training and prediction of whole networks.
 //!
-//! * [`gather`]: rows of a batch into vector lanes and back.
+//! * [`layer`], [`plan`]: what a network is, and where its values lie.
+//! * [`gather`], [`batch`], [`noise`]: phase one of a step, rows of the batch through the network and back.
+//! * [`jobs`], [`phase_two`], [`update`]: phase two, weight gradients into the optimizer.
+//! * [`run`]: a run of batches; [`predict`]: inference and Monte Carlo averages.
 //! * [`loss`], [`optimizer`]: their formulas.
+//! * [`workspace`]: the buffers.
 
+pub mod batch;
 pub mod gather;
+pub mod jobs;
+pub mod layer;
 pub mod loss;
+pub mod noise;
 pub mod optimizer;
+pub mod phase_two;
+pub mod plan;
+pub mod predict;
+pub mod run;
+pub mod update;
+pub mod workspace;

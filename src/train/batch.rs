@@ -1,0 +1,257 @@
+//! Layer 4: phase one of a step: a member's panels through the network and back.
+
+use std::ops::Range;
+
+use super::gather::{Gather, Input, Rescaling, Scatter};
+use super::layer::{Layer, NoiseKind};
+use super::noise::{Draw, Rescale, WORD};
+use super::plan::Plan;
+use super::workspace::{Buffers, Local, row_stride};
+use crate::dense::activation::{Saved, activate, activate_backward};
+use crate::gemm::panel;
+use crate::parallel::View;
+use crate::simd::{Element, Kernel, Simd, V, Vector};
+
+/// A network with its parameters and buffers in the hands of a team.
+pub struct Pass<'a, T: Element> {
+    /// The network.
+    pub plan: &'a Plan,
+    /// Kernels and biases; nobody writes them in phase one.
+    pub parameters: Vec<View<'a, T>>,
+    /// Values, decisions, gradients.
+    pub buffers: Buffers<'a, T>,
+}
+
+impl<'a, T: Element> Pass<'a, T> {
+    /// Factor and summand of a leading rescaling layer.
+    pub fn rescaling(&self) -> Rescaling<T> {
+        match self.plan.layers.first() {
+            Some(&Layer::Rescaling { scale, offset }) => Some((T::from_f64(scale), T::from_f64(offset))),
+            _ => None,
+        }
+    }
+
+    /// Value `value` of some panels.
+    ///
+    /// # Safety
+    /// The caller has these panels for itself, and holds no other reference into the value's buffer.
+    pub unsafe fn value(&self, value: usize, panels: Range<usize>) -> &'a mut [T] {
+        let stride = self.plan.widths[value] * T::LANES;
+        let buffer = &self.buffers.values[self.plan.buffer_of[value]];
+        // SAFETY: the caller's promise.
+        unsafe { buffer.part(panels.start * stride..panels.end * stride) }
+    }
+
+    /// Gathers the input of one panel: row `rows(lane)` of the data set for each of `lanes` lanes.
+    ///
+    /// # Safety
+    /// The caller has the panel for itself.
+    pub unsafe fn gather<S: Simd>(
+        &self,
+        s: S,
+        input: Input<'_, T>,
+        rows: impl Iterator<Item = usize> + Clone,
+        panel: usize,
+    ) {
+        let width = self.plan.widths[0];
+        // SAFETY: the caller's promise.
+        let panel = unsafe { self.value(0, panel..panel + 1) };
+        s.run(Gather { input, width, rescaling: self.rescaling(), rows, panel });
+    }
+
+    /// Runs layers `layers` on some panels: with `draws` as in training, without as at inference. The first row of the
+    /// first panel is row `first_row` of its batch.
+    ///
+    /// # Safety
+    /// The caller has the panels for itself; nobody writes the parameters.
+    pub unsafe fn forward<S: Simd>(
+        &self,
+        s: S,
+        panels: Range<usize>,
+        first_row: usize,
+        layers: Range<usize>,
+        draws: Option<&[Draw]>,
+        words: &mut [u32],
+    ) {
+        for layer in layers {
+            // SAFETY: the caller's promise; where a layer works in place, only one of the two is used.
+            unsafe {
+                match &self.plan.layers[layer] {
+                    Layer::Rescaling { .. } => {}
+                    Layer::Dense(_) => self.dense_forward(s, layer, panels.clone()),
+                    Layer::Activation(activation) => {
+                        let values = self.moved(layer, panels.clone());
+                        let stride = self.plan.widths[layer + 1] * T::LANES;
+                        values.chunks_exact_mut(stride).for_each(|panel| activate(s, *activation, panel));
+                    }
+                    Layer::Noise(_) => self.noise_forward(s, layer, panels.clone(), first_row, draws, words),
+                }
+            }
+        }
+    }
+
+    /// The output value of a layer, holding a copy of its input if it is another buffer.
+    ///
+    /// # Safety
+    /// As [`Pass::value`].
+    unsafe fn moved(&self, layer: usize, panels: Range<usize>) -> &'a mut [T] {
+        // SAFETY: the caller's promise; the two buffers differ where both are borrowed.
+        unsafe {
+            if self.plan.buffer_of[layer] != self.plan.buffer_of[layer + 1] {
+                self.value(layer + 1, panels.clone()).copy_from_slice(self.value(layer, panels.clone()));
+            }
+            self.value(layer + 1, panels)
+        }
+    }
+
+    /// # Safety
+    /// As [`Pass::forward`].
+    unsafe fn dense_forward<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>) {
+        let Some(place) = self.plan.dense.iter().find(|place| place.layer == layer) else { return };
+        // SAFETY: the caller's promise; a dense layer's output is a buffer of its own.
+        let (kernel, x, y) = unsafe {
+            (
+                self.parameters[place.kernel].get(),
+                self.value(layer, panels.clone()),
+                self.value(layer + 1, panels.clone()),
+            )
+        };
+        let (x_stride, y_stride) = (place.inputs * T::LANES, place.outputs * T::LANES);
+        panel::forward(s, (place.inputs, place.outputs), kernel, panels.len(), x, x_stride, y, y_stride);
+        if let Some(bias) = place.bias {
+            // SAFETY: nobody writes the parameters.
+            let bias = unsafe { self.parameters[bias].get() };
+            y.chunks_exact_mut(y_stride).for_each(|panel| s.run(AddBias { panel, bias }));
+        }
+    }
+
+    /// # Safety
+    /// As [`Pass::forward`].
+    unsafe fn noise_forward<S: Simd>(
+        &self,
+        s: S,
+        layer: usize,
+        panels: Range<usize>,
+        first_row: usize,
+        draws: Option<&[Draw]>,
+        words: &mut [u32],
+    ) {
+        let width = self.plan.widths[layer];
+        // SAFETY: the caller's promise.
+        let values = unsafe { self.moved(layer, panels.clone()) };
+        let index = self.noise_index(layer);
+        let Some(draws) = draws else {
+            let noise = self.plan.noise_layer(index);
+            if noise.kind == NoiseKind::ClassicDropout {
+                s.run(Rescale { values, scale: T::from_f64(1.0 - noise.rate) });
+            }
+            return;
+        };
+        let words = &mut words[..width.div_ceil(WORD)];
+        let rows = (first_row..).step_by(T::LANES);
+        for ((panel, row), values) in panels.zip(rows).zip(values.chunks_exact_mut(width * T::LANES)) {
+            // SAFETY: the caller has the panel for itself.
+            let mut drawn = unsafe { self.buffers.drawn(index, width, panel) };
+            draws[index].draw(row, width, words, &mut drawn);
+            draws[index].forward(s, values, &drawn);
+        }
+    }
+
+    /// The number of a stochastic layer among its kind.
+    fn noise_index(&self, layer: usize) -> usize {
+        self.plan.noise.iter().position(|&noise| noise == layer).expect("`noise` lists all stochastic layers")
+    }
+
+    /// Takes the gradient of value `layers`, which lies in `local.gradients[0]`, back through layers `layers - 1` to 0, and
+    /// leaves the gradient of each dense layer's output by rows in the buffers.
+    ///
+    /// # Safety
+    /// As [`Pass::forward`]; `local` is the caller's.
+    pub unsafe fn backward<S: Simd>(
+        &self,
+        s: S,
+        panels: Range<usize>,
+        layers: usize,
+        draws: &[Draw],
+        local: &mut Local<T>,
+    ) {
+        let [mut gradient, mut spare] = local.gradients.each_mut();
+        for layer in (0..layers).rev() {
+            let stride = self.plan.widths[layer + 1] * T::LANES;
+            let used = panels.len() * stride;
+            match &self.plan.layers[layer] {
+                Layer::Rescaling { .. } => {}
+                Layer::Activation(activation) => {
+                    let saved = layer + usize::from(activation.saves() == Saved::Output);
+                    // SAFETY: the caller's promise.
+                    let saved = unsafe { self.value(saved, panels.clone()) };
+                    let each = gradient[..used].chunks_exact_mut(stride).zip(saved.chunks_exact(stride));
+                    each.for_each(|(gradient, saved)| activate_backward(s, *activation, saved, gradient));
+                }
+                Layer::Noise(_) => {
+                    let index = self.noise_index(layer);
+                    for (panel, gradient) in panels.clone().zip(gradient[..used].chunks_exact_mut(stride)) {
+                        // SAFETY: the caller has the panel for itself.
+                        let drawn = unsafe { self.buffers.drawn(index, self.plan.widths[layer], panel) };
+                        draws[index].backward(s, gradient, &drawn);
+                    }
+                }
+                Layer::Dense(_) => {
+                    // SAFETY: the caller's promise.
+                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), gradient, spare) };
+                    if !goes_on {
+                        return;
+                    }
+                    std::mem::swap(&mut gradient, &mut spare);
+                }
+            }
+        }
+    }
+
+    /// Keeps the output gradient by rows; makes the input gradient if some layer below has parameters.
+    ///
+    /// # Safety
+    /// As [`Pass::forward`].
+    unsafe fn dense_backward<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>, dy: &[T], dx: &mut [T]) -> bool {
+        let (index, place) = self
+            .plan
+            .dense
+            .iter()
+            .enumerate()
+            .find(|(_, place)| place.layer == layer)
+            .expect("`dense` lists all dense layers");
+        let stride = place.outputs * T::LANES;
+        let rows = row_stride::<T>(place.outputs);
+        for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
+            let first = panel * T::LANES * rows;
+            // SAFETY: the rows of the panel are the caller's.
+            let part = unsafe { self.buffers.rows[index].part(first..first + T::LANES * rows) };
+            s.run(Scatter { panel: dy, rows: part, stride: rows });
+        }
+        if !self.plan.passes_gradient(layer) {
+            return false;
+        }
+        // SAFETY: nobody writes the parameters.
+        let kernel = unsafe { self.parameters[place.kernel].get() };
+        let shape = (place.inputs, place.outputs);
+        panel::backward(s, shape, kernel, panels.len(), dy, stride, dx, place.inputs * T::LANES);
+        true
+    }
+}
+
+/// Adds one number to each feature of a panel.
+struct AddBias<'a, T> {
+    panel: &'a mut [T],
+    bias: &'a [T],
+}
+
+impl<T: Element> Kernel for AddBias<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (values, &bias) in self.panel.chunks_exact_mut(T::LANES).zip(self.bias) {
+            V::<S, T>::read(s, values).add(V::<S, T>::splat(s, bias)).write(values);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Layer 4: stochastic layers on panels: draw, forward, backward.
+//!
+//! Decisions are kept as bits while a step lasts: word `c / 32` of a panel holds in bit `c % 32` of lane `r` whether
+//! feature `c` of row `r` is kept, so that a feature's mask is one test of 16 rows.
+
+use super::layer::{Noise, NoiseKind};
+use crate::dropout::{Affine, Scale, Transform};
+use crate::rng::{Key, Threshold, domain, keep_bits, normals};
+use crate::simd::{Element, Kernel, Simd, V, Vector};
+
+/// Features whose decisions share a word.
+pub const WORD: usize = 32;
+
+/// One stochastic layer at one step.
+#[derive(Clone, Copy)]
+pub struct Draw {
+    /// The layer, with the rate of this step.
+    pub noise: Noise,
+    /// Its key, at this step.
+    pub key: Key,
+}
+
+/// What a draw leaves behind for the passes: decisions, or factors.
+pub struct Drawn<'a, T: Element> {
+    /// `[width / 32][lane]`
+    pub bits: &'a mut [T::Bits],
+    /// `[width][lane]`, used by Gaussian noise only.
+    pub factors: &'a mut [T],
+}
+
+impl Draw {
+    /// Draws for the rows of one panel, the first of which is row `first` of the batch.
+    pub fn draw<T: Element>(&self, first: usize, width: usize, words: &mut [u32], drawn: &mut Drawn<'_, T>) {
+        if self.noise.kind == NoiseKind::GaussianDropout {
+            return self.draw_factors(first, width, drawn.factors);
+        }
+        let threshold = Threshold::new(self.noise.rate);
+        let mut last = None;
+        for lane in 0..T::LANES {
+            let (start, count) = self.noise.draws(first + lane, width);
+            if last != Some(start) {
+                keep_bits(self.key, threshold, start, words, count);
+                if count < width {
+                    words.fill(if words[0] & 1 == 1 { u32::MAX } else { 0 });
+                }
+                last = Some(start);
+            }
+            for (word, lanes) in words.iter().zip(drawn.bits.chunks_exact_mut(T::LANES)) {
+                lanes[lane] = T::Bits::from(*word);
+            }
+        }
+    }
+
+    fn draw_factors<T: Element>(&self, first: usize, width: usize, factors: &mut [T]) {
+        let deviation = (self.noise.rate / (1.0 - self.noise.rate)).sqrt();
+        let mut row = vec![0.0; width];
+        for lane in 0..T::LANES {
+            normals(self.key.in_domain(domain::GAUSSIAN), ((first + lane) * width) as u64, &mut row);
+            for (factor, &normal) in factors[lane..].iter_mut().step_by(T::LANES).zip(&row) {
+                *factor = T::from_f64(f64::from(normal)).mul_add(T::from_f64(deviation), T::ONE);
+            }
+        }
+    }
+
+    /// Applies the draw to a panel in place.
+    pub fn forward<S: Simd, T: Element>(&self, s: S, values: &mut [T], drawn: &Drawn<'_, T>) {
+        let (rate, bits) = (self.noise.rate, &*drawn.bits);
+        match self.noise.kind {
+            NoiseKind::GaussianDropout => s.run(Multiply { values, factors: drawn.factors }),
+            NoiseKind::AlphaDropout => s.run(Masked { values, bits, rule: Affine::alpha(rate) }),
+            NoiseKind::Dropout => s.run(Masked { values, bits, rule: Scale::inverted(rate) }),
+            NoiseKind::ClassicDropout => s.run(Masked { values, bits, rule: Scale::inverted(0.0) }),
+        }
+    }
+
+    /// Turns the gradient of the output of [`Draw::forward`] into that of its input, in place.
+    pub fn backward<S: Simd, T: Element>(&self, s: S, gradient: &mut [T], drawn: &Drawn<'_, T>) {
+        if self.noise.kind == NoiseKind::AlphaDropout {
+            let rule = Scale::alpha_gradient(self.noise.rate);
+            return s.run(Masked { values: gradient, bits: drawn.bits, rule });
+        }
+        self.forward(s, gradient, drawn);
+    }
+}
+
+/// Applies a rule for kept and dropped elements.
+struct Masked<'a, T: Element, F> {
+    values: &'a mut [T],
+    bits: &'a [T::Bits],
+    rule: F,
+}
+
+impl<T: Element, F: Transform<T>> Kernel for Masked<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let ready = self.rule.ready(s);
+        let words = self.bits.chunks_exact(T::LANES);
+        for (values, word) in self.values.chunks_mut(WORD * T::LANES).zip(words) {
+            let word = V::<S, T>::read_bits(s, word);
+            for (index, value) in values.chunks_exact_mut(T::LANES).enumerate() {
+                let kept = V::<S, T>::test_bit(word, index as u32);
+                F::apply(ready, V::<S, T>::read(s, value), kept).write(value);
+            }
+        }
+    }
+}
+
+/// `v = v * factor`
+struct Multiply<'a, T> {
+    values: &'a mut [T],
+    factors: &'a [T],
+}
+
+impl<T: Element> Kernel for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (value, factor) in self.values.chunks_exact_mut(T::LANES).zip(self.factors.chunks_exact(T::LANES)) {
+            V::<S, T>::read(s, value).mul(V::<S, T>::read(s, factor)).write(value);
+        }
+    }
+}
+
+/// Multiplies a panel in place: inference through a [`NoiseKind::ClassicDropout`].
+pub struct Rescale<'a, T> {
+    /// The panel.
+    pub values: &'a mut [T],
+    /// The factor.
+    pub scale: T,
+}
+
+impl<T: Element> Kernel for Rescale<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let scale = V::<S, T>::splat(s, self.scale);
+        for value in self.values.chunks_exact_mut(T::LANES) {
+            V::<S, T>::read(s, value).mul(scale).write(value);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Layer 4: phase two of a step: a member's jobs, and the further phases that clipping and constraints ask for.
+
+use std::ops::Range;
+
+use super::batch::Pass;
+use super::jobs::Job;
+use super::layer::Limits;
+use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
+use super::plan::DensePlace;
+use super::update::{Apply, Direct, MaxNorm, Parameter, Store, SumOfSquares};
+use super::workspace::row_stride;
+use crate::gemm::outer::{ColumnSums, Outer, Piece, Sink};
+use crate::parallel::{Member, Shared};
+use crate::simd::{Element, Simd};
+
+/// Whole gradients and their sums of squares, for [`NormClip`].
+pub struct Whole<'a, T> {
+    /// The bound.
+    pub clip: NormClip,
+    /// The gradient of each parameter.
+    pub gradients: Vec<Shared<'a, T>>,
+    /// Two numbers a job: sum of squares of its kernel rows, and of the bias if it does one.
+    pub squares: Shared<'a, f64>,
+}
+
+/// What phase two works on.
+pub struct PhaseTwo<'a, 'b, S, T: Element> {
+    /// The level.
+    pub s: S,
+    /// Values and output gradients of the batch.
+    pub pass: &'a Pass<'b, T>,
+    /// The parameters.
+    pub parameters: &'a [Parameter<'b, T>],
+    /// Where gradients are kept, if clipping needs them whole.
+    pub whole: Option<&'a Whole<'b, T>>,
+    /// All jobs.
+    pub jobs: &'a [Job],
+    /// This member's.
+    pub mine: Range<usize>,
+    /// The member.
+    pub member: &'a Member<'a>,
+    /// Rows of the batch.
+    pub batch: usize,
+}
+
+impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {
+    type Output = ();
+
+    /// Runs phase two with the optimizer of this step.
+    fn visit<R: UpdateRule<T>>(self, rule: R) {
+        match self.whole {
+            None => {
+                for job in &self.jobs[self.mine.clone()] {
+                    self.job(job, |parameter| Direct { rule, parameter: &self.parameters[parameter] });
+                }
+            }
+            Some(whole) => {
+                for number in self.mine.clone() {
+                    self.store(whole, number);
+                }
+                self.member.wait();
+                for number in self.mine.clone() {
+                    self.apply(whole, number, rule);
+                }
+            }
+        }
+        if self.parameters.iter().any(|parameter| parameter.limits.max_norm.is_some()) {
+            self.member.wait();
+            self.constrain();
+        }
+    }
+}
+
+impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
+    fn place(&self, job: &Job) -> DensePlace {
+        self.pass.plan.dense[job.dense]
+    }
+
+    /// Computes the gradients of a job and hands them to the sinks of its parameters.
+    fn job<Q: Sink<T>>(&self, job: &Job, sink: impl Fn(usize) -> Q) {
+        let place = self.place(job);
+        let stride = row_stride::<T>(place.outputs);
+        let panels = self.batch.div_ceil(T::LANES);
+        // SAFETY: values and output gradients are only read between the barriers of phase two.
+        let (x, dy) = unsafe {
+            (
+                self.pass.buffers.values[self.pass.plan.buffer_of[place.layer]].view(),
+                self.pass.buffers.rows[job.dense].view(),
+            )
+        };
+        let x_stride = place.inputs * T::LANES;
+        let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch: self.batch };
+        operands.run(self.s, job.rows.clone(), place.outputs, &mut sink(place.kernel));
+        if let Some(bias) = place.bias.filter(|_| job.rows.start == 0) {
+            self.s.run(ColumnSums { dy, stride, batch: self.batch, n: place.outputs, sink: &mut sink(bias) });
+        }
+    }
+
+    /// The elements of a parameter that a job owns.
+    fn owned(&self, job: &Job, parameter: usize) -> Range<usize> {
+        let place = self.place(job);
+        if parameter == place.kernel {
+            job.rows.start * place.outputs..job.rows.end * place.outputs
+        } else {
+            0..place.outputs
+        }
+    }
+
+    /// The parameters of which a job owns elements.
+    fn parameters_of(&self, job: &Job) -> impl Iterator<Item = usize> + use<S, T> {
+        let place = self.place(job);
+        let bias = place.bias.filter(|_| job.rows.start == 0);
+        std::iter::once(place.kernel).chain(bias)
+    }
+
+    /// Keeps the gradients of job `number` and their sums of squares.
+    fn store(&self, whole: &Whole<'_, T>, number: usize) {
+        let job = &self.jobs[number];
+        self.job(job, |parameter| Store {
+            parameter: &self.parameters[parameter],
+            gradient: whole.gradients[parameter],
+        });
+        for (index, parameter) in self.parameters_of(job).enumerate() {
+            // SAFETY: the job's elements and sums are this member's.
+            unsafe {
+                let gradient = whole.gradients[parameter].part(self.owned(job, parameter));
+                let slot = 2 * number + index;
+                whole.squares.part(slot..slot + 1)[0] = self.s.run(SumOfSquares(gradient));
+            }
+        }
+    }
+
+    /// The factor that brings a parameter's gradient down to its bound.
+    fn clip_factor(&self, whole: &Whole<'_, T>, parameter: usize) -> Option<T> {
+        // SAFETY: complete since the barrier, and only read until the next.
+        let squares = unsafe { whole.squares.view() };
+        let mut sum = 0.0;
+        for (number, job) in self.jobs.iter().enumerate() {
+            for (index, other) in self.parameters_of(job).enumerate() {
+                if other == parameter || matches!(whole.clip, NormClip::Global(_)) {
+                    sum += squares[2 * number + index];
+                }
+            }
+        }
+        let (NormClip::Each(bound) | NormClip::Global(bound)) = whole.clip;
+        let norm = sum.sqrt();
+        (norm > bound).then(|| T::from_f64(bound / norm))
+    }
+
+    /// Applies the kept gradients of job `number`.
+    fn apply<R: UpdateRule<T>>(&self, whole: &Whole<'_, T>, number: usize, rule: R) {
+        let job = &self.jobs[number];
+        for index in self.parameters_of(job) {
+            let parameter = &self.parameters[index];
+            let owned = self.owned(job, index);
+            let rows = owned.start / parameter.columns..owned.end / parameter.columns;
+            // SAFETY: the job's elements are this member's.
+            let gradient = unsafe { whole.gradients[index].part(owned) };
+            let piece = Piece { rows, columns: 0..parameter.columns, gradient, stride: parameter.columns };
+            let scale = self.clip_factor(whole, index);
+            self.s.run(Apply { rule, parameter, scale, limits: Limits::default(), piece });
+        }
+    }
+
+    /// Holds the columns to their norms; each member has its share of the vectors of columns, the first all biases.
+    fn constrain(&self) {
+        for place in &self.pass.plan.dense {
+            let kernel = &self.parameters[place.kernel];
+            if let Some(max_norm) = kernel.limits.max_norm {
+                let vectors = self.member.share(place.outputs.div_ceil(T::LANES));
+                let columns = vectors.start * T::LANES..place.outputs.min(vectors.end * T::LANES);
+                self.s.run(MaxNorm { parameter: kernel, width: place.outputs, columns, max_norm });
+            }
+            let bias = place.bias.filter(|_| self.member.index == 0).map(|bias| &self.parameters[bias]);
+            if let Some((parameter, max_norm)) = bias.and_then(|bias| Some((bias, bias.limits.max_norm?))) {
+                self.s.run(MaxNorm { parameter, width: 1, columns: 0..1, max_norm });
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Layer 4: the plan of a network: which values there are, which may share memory, what must be kept.
+//!
+//! Value 0 is the input, value `i + 1` the output of layer `i`. A layer writes over its input unless backward needs that
+//! input: as the input of a `Dense` (for its weight gradient), as the pre-activation or the output of an activation.
+
+use super::layer::{Layer, Noise};
+use crate::dense::activation::Saved;
+use crate::error::{Error, Result};
+
+/// A dense layer's place in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DensePlace {
+    /// Index among the layers.
+    pub layer: usize,
+    /// Inputs.
+    pub inputs: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Index of the kernel among the parameters.
+    pub kernel: usize,
+    /// Index of the bias among the parameters.
+    pub bias: Option<usize>,
+}
+
+/// A stack of layers with its values and memory laid out.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The layers.
+    pub layers: Vec<Layer>,
+    /// Features of each value; one more than layers.
+    pub widths: Vec<usize>,
+    /// The buffer in which each value lies.
+    pub buffer_of: Vec<usize>,
+    /// Features of each buffer.
+    pub buffers: Vec<usize>,
+    /// The dense layers, in order.
+    pub dense: Vec<DensePlace>,
+    /// Indices of the stochastic layers, in order.
+    pub noise: Vec<usize>,
+    /// Lengths of the parameters.
+    pub parameters: Vec<usize>,
+}
+
+impl Plan {
+    /// Lays out a stack over `inputs` features.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a size of zero, a rate out of range, or a rescaling that is not the first layer.
+    pub fn new(layers: Vec<Layer>, inputs: usize) -> Result<Self> {
+        if inputs == 0 {
+            return Err(Error::value("input_size must be a positive integer. Received: input_size=0"));
+        }
+        let mut plan = Self {
+            layers: Vec::new(),
+            widths: vec![inputs],
+            buffer_of: vec![0],
+            buffers: vec![inputs],
+            dense: Vec::new(),
+            noise: Vec::new(),
+            parameters: Vec::new(),
+        };
+        for layer in layers {
+            plan.push(layer)?;
+        }
+        Ok(plan)
+    }
+
+    fn push(&mut self, layer: Layer) -> Result<()> {
+        let index = self.layers.len();
+        let width = self.widths[index];
+        let mut outputs = width;
+        match &layer {
+            Layer::Rescaling { .. } if index > 0 => {
+                return Err(Error::value("a rescaling layer must be the first layer of a network"));
+            }
+            Layer::Dense(dense) if dense.units == 0 => {
+                return Err(Error::value("units must be a positive integer. Received: units=0"));
+            }
+            Layer::Dense(dense) => {
+                outputs = dense.units;
+                let kernel = self.parameters.len();
+                self.parameters.push(width * outputs);
+                let bias = dense.bias.map(|_| kernel + 1);
+                self.parameters.extend(bias.map(|_| outputs));
+                self.dense.push(DensePlace { layer: index, inputs: width, outputs, kernel, bias });
+            }
+            Layer::Noise(noise) => {
+                noise.check()?;
+                self.noise.push(index);
+            }
+            Layer::Rescaling { .. } | Layer::Activation(_) => {}
+        }
+        let in_place = !self.is_kept(index) && !matches!(&layer, Layer::Dense(_)) && !Self::keeps_input(&layer);
+        if in_place {
+            self.buffer_of.push(self.buffer_of[index]);
+        } else {
+            self.buffer_of.push(self.buffers.len());
+            self.buffers.push(outputs);
+        }
+        self.widths.push(outputs);
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    /// Whether backward through the layer that made `value` needs it.
+    fn is_kept(&self, value: usize) -> bool {
+        value > 0 && matches!(&self.layers[value - 1], Layer::Activation(f) if matches!(f.saves(), Saved::Output))
+    }
+
+    /// Whether backward through `layer` needs its input.
+    fn keeps_input(layer: &Layer) -> bool {
+        match layer {
+            Layer::Dense(_) => true,
+            Layer::Activation(f) => matches!(f.saves(), Saved::Input),
+            Layer::Rescaling { .. } | Layer::Noise(_) => false,
+        }
+    }
+
+    /// Features of the output.
+    pub fn outputs(&self) -> usize {
+        self.widths[self.layers.len()]
+    }
+
+    /// The widest value.
+    pub fn widest(&self) -> usize {
+        self.widths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Whether a layer before `layer` has parameters, so that a gradient must go through it.
+    pub fn passes_gradient(&self, layer: usize) -> bool {
+        self.dense.iter().any(|dense| dense.layer < layer)
+    }
+
+    /// The noise of stochastic layer number `index`.
+    pub fn noise_layer(&self, index: usize) -> &Noise {
+        match &self.layers[self.noise[index]] {
+            Layer::Noise(noise) => noise,
+            _ => unreachable!("`noise` lists stochastic layers"),
+        }
+    }
+
+    /// The first stochastic layer that comes before any other; inference is the same for all draws up to there.
+    pub fn first_noise(&self) -> Option<usize> {
+        self.noise.first().copied()
+    }
+}

@@ -1,0 +1,215 @@
+//! Layer 4: inference, and Monte Carlo averages over dropout masks.
+//!
+//! Each member takes its own rows through the network in small groups of panels, so memory does not grow with the number of
+//! rows or samples.
+
+use std::ops::Range;
+
+use super::batch::Pass;
+use super::gather::{Input, Scatter};
+use super::layer::Noise;
+use super::noise::Draw;
+use super::plan::Plan;
+use super::workspace::Workspace;
+use crate::gemm::panel::panels_at_once;
+use crate::parallel::{Member, Shared, View, team};
+use crate::rng::Key;
+use crate::simd::{Element, Kernel, Simd, dispatch};
+
+/// Multiply-adds below which the caller works alone: about 20 µs, several times what waking a thread takes.
+const SERIAL_WORK: usize = 1 << 20;
+
+/// Rows to predict.
+pub struct Predict<'a, T: Element> {
+    /// The network.
+    pub plan: &'a Plan,
+    /// Its parameters.
+    pub parameters: Vec<View<'a, T>>,
+    /// The data.
+    pub input: Input<'a, T>,
+    /// Rows of it.
+    pub rows: usize,
+    /// A key for each stochastic layer, for predictions as in training.
+    pub keys: Option<&'a [Key]>,
+    /// Rates that replace the layers' own.
+    pub rates: Option<&'a [f64]>,
+}
+
+/// Running mean and sum of squared deviations, `[row][unit]` each (Welford 1962).
+#[derive(Clone, Copy)]
+pub struct Moments<'a> {
+    /// Mean of the samples so far.
+    pub mean: Shared<'a, f64>,
+    /// Sum of their squared deviations from it.
+    pub m2: Shared<'a, f64>,
+    /// Samples to add: their numbers are the steps of their keys.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// What is done with the outputs.
+enum Job<'a, T> {
+    Outputs(Shared<'a, T>),
+    Moments(Moments<'a>),
+}
+
+impl<'a, T: Element> Predict<'a, T> {
+    /// Writes the outputs, `[row][unit]`.
+    pub fn outputs(self, out: &'a mut [T]) {
+        assert_eq!(out.len(), self.rows * self.plan.outputs());
+        dispatch(Run { predict: self, job: Job::Outputs(Shared::new(out)) });
+    }
+
+    /// Adds samples of the outputs under fresh masks to running moments.
+    ///
+    /// # Panics
+    /// Without keys, or where the moments have another shape.
+    pub fn moments(self, moments: Moments<'a>) {
+        assert!(self.keys.is_some() && moments.mean.len() == self.rows * self.plan.outputs());
+        assert_eq!(moments.mean.len(), moments.m2.len());
+        dispatch(Run { predict: self, job: Job::Moments(moments) });
+    }
+
+    /// The stochastic layers with their keys at `step`, or as given.
+    fn draws(&self, step: Option<u64>) -> Option<Vec<Draw>> {
+        let draw = |(index, key): (usize, &Key)| {
+            let noise = *self.plan.noise_layer(index);
+            let rate = self.rates.map_or(noise.rate, |rates| rates[index]);
+            Draw { noise: Noise { rate, ..noise }, key: step.map_or(*key, |step| key.at(step)) }
+        };
+        self.keys.map(|keys| keys.iter().enumerate().map(draw).collect())
+    }
+}
+
+struct Run<'a, T: Element> {
+    predict: Predict<'a, T>,
+    job: Job<'a, T>,
+}
+
+impl<T: Element> Kernel for Run<'_, T> {
+    type Output = ();
+
+    fn run<S: Simd>(self, s: S) {
+        let Self { predict, job } = self;
+        let group = panels_at_once(S::LEVEL);
+        let panels = predict.rows.div_ceil(T::LANES);
+        let samples = if let Job::Moments(moments) = &job { moments.count as usize } else { 1 };
+        let work = predict.plan.parameters.iter().sum::<usize>() * predict.rows * samples;
+        let members = if work < SERIAL_WORK { 1 } else { crate::parallel::num_threads().min(panels) };
+        let mut workspace = Workspace::new(predict.plan, members * group, group, members, false);
+        let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
+        let shared = Predicting { s, predict: &predict, pass, group };
+        team(members, |member| {
+            let mine = member.share(panels);
+            match &job {
+                Job::Outputs(out) => shared.outputs(member, mine, out),
+                Job::Moments(moments) => shared.moments(member, mine, moments),
+            }
+        });
+    }
+}
+
+/// A prediction in the hands of a team.
+struct Predicting<'a, 'b, S, T: Element> {
+    s: S,
+    predict: &'b Predict<'a, T>,
+    pass: Pass<'b, T>,
+    /// Panels at a time.
+    group: usize,
+}
+
+impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
+    /// The panels of a member in groups, each with the buffers' panels that it uses.
+    fn groups(&self, member: &Member, mine: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (group, slot) = (self.group, member.index * self.group);
+        mine.clone().step_by(group).map(move |first| {
+            let panels = first..mine.end.min(first + group);
+            (panels.clone(), slot..slot + panels.len())
+        })
+    }
+
+    /// The rows of a panel.
+    fn rows(&self, panel: usize) -> Range<usize> {
+        panel * T::LANES..self.predict.rows.min((panel + 1) * T::LANES)
+    }
+
+    /// Gathers panels `panels` of the data into `slots`.
+    ///
+    /// # Safety
+    /// The caller has the slots for itself.
+    unsafe fn gather(&self, panels: Range<usize>, slots: Range<usize>) {
+        for (panel, slot) in panels.zip(slots) {
+            // SAFETY: the caller's promise.
+            unsafe { self.pass.gather(self.s, self.predict.input, self.rows(panel), slot) };
+        }
+    }
+
+    fn outputs(&self, member: &Member, mine: Range<usize>, out: &Shared<'_, T>) {
+        let (layers, units) = (self.predict.plan.layers.len(), self.predict.plan.outputs());
+        let draws = self.predict.draws(None);
+        let mut words = self.words();
+        for (panels, slots) in self.groups(member, mine) {
+            let row = panels.start * T::LANES;
+            // SAFETY: slots and rows of the output are this member's.
+            unsafe {
+                self.gather(panels.clone(), slots.clone());
+                self.pass.forward(self.s, slots.clone(), row, 0..layers, draws.as_deref(), &mut words);
+                for (panel, slot) in panels.zip(slots) {
+                    let rows = self.rows(panel);
+                    let rows = out.part(rows.start * units..rows.end * units);
+                    self.s.run(Scatter { panel: self.pass.value(layers, slot..slot + 1), rows, stride: units });
+                }
+            }
+        }
+    }
+
+    fn moments(&self, member: &Member, mine: Range<usize>, moments: &Moments<'_>) {
+        let plan = self.predict.plan;
+        let layers = plan.layers.len();
+        let start = plan.first_noise().unwrap_or(layers);
+        let mut words = self.words();
+        let mut rows = vec![T::ZERO; T::LANES * plan.outputs()];
+        for (panels, slots) in self.groups(member, mine) {
+            // SAFETY: slots and rows of the moments are this member's.
+            unsafe {
+                self.gather(panels.clone(), slots.clone());
+                let row = panels.start * T::LANES;
+                self.pass.forward(self.s, slots.clone(), row, 0..start, None, &mut words);
+                let prefix = self.pass.value(start, slots.clone()).to_vec();
+                for sample in moments.first..moments.first + moments.count {
+                    let draws = self.predict.draws(Some(sample));
+                    self.pass.value(start, slots.clone()).copy_from_slice(&prefix);
+                    self.pass.forward(self.s, slots.clone(), row, start..layers, draws.as_deref(), &mut words);
+                    for (panel, slot) in panels.clone().zip(slots.clone()) {
+                        let output = self.pass.value(layers, slot..slot + 1);
+                        self.s.run(Scatter { panel: output, rows: &mut rows, stride: plan.outputs() });
+                        self.add_sample(self.rows(panel), sample, &rows, moments);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One sample of some rows into their moments.
+    ///
+    /// # Safety
+    /// The caller has these rows of the moments for itself.
+    unsafe fn add_sample(&self, rows: Range<usize>, sample: u64, outputs: &[T], moments: &Moments<'_>) {
+        let units = self.predict.plan.outputs();
+        let range = rows.start * units..rows.end * units;
+        // SAFETY: the caller's promise.
+        let (mean, m2) = unsafe { (moments.mean.part(range.clone()), moments.m2.part(range)) };
+        let share = 1.0 / (sample + 1) as f64;
+        for ((mean, m2), output) in mean.iter_mut().zip(m2).zip(outputs) {
+            let deviation = output.to_f64() - *mean;
+            *mean += deviation * share;
+            *m2 += deviation * (output.to_f64() - *mean);
+        }
+    }
+
+    /// Room for the decisions of one row.
+    fn words(&self) -> Vec<u32> {
+        vec![0; self.predict.plan.widest().div_ceil(super::noise::WORD)]
+    }
+}

@@ -1,0 +1,333 @@
+//! Layer 4: a run of batches as one call: two phases and their barriers, step after step.
+//!
+//! ```text
+//! phase 1   each member: its panels of the batch, forward, loss, backward        (rows do not depend on each other)
+//! barrier
+//! phase 2   each member: its jobs, tiles of weight gradients into the optimizer  (tiles do not depend on each other)
+//! barrier
+//! ```
+//!
+//! Clipping by a norm needs whole gradients: phase 2 then stores them, and a third phase applies them. A max-norm
+//! constraint needs whole columns: one more phase. Each is there only if the run asks for it.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::batch::Pass;
+use super::gather::{Input, Scatter};
+use super::jobs::{Job, jobs, share};
+use super::layer::{Layer, Noise};
+use super::loss::{Loss, LossPanel, Targets};
+use super::noise::Draw;
+use super::optimizer::{NormClip, Optimizer, with_rule};
+use super::phase_two::{PhaseTwo, Whole};
+use super::plan::Plan;
+use super::update::{Parameter, penalty};
+use super::workspace::{Local, Workspace};
+use crate::aligned::Aligned;
+use crate::error::{Error, Result};
+use crate::gemm::panel::panels_at_once;
+use crate::parallel::{Member, Shared, team};
+use crate::rng::Key;
+use crate::simd::{Element, Kernel, Simd, dispatch};
+
+/// A run of batches: what to train on, and how.
+pub struct Run<'a, T: Element> {
+    /// The network.
+    pub plan: &'a Plan,
+    /// Its parameters with the optimizer's slots.
+    pub parameters: Vec<Parameter<'a, T>>,
+    /// The data set.
+    pub input: Input<'a, T>,
+    /// Its labels or targets.
+    pub targets: Targets<'a, T>,
+    /// A weight for each row of the data set.
+    pub weights: Option<&'a [T]>,
+    /// The rows of the run, in order: all batches have `batch_size`, but for the last.
+    pub order: &'a [i64],
+    /// Rows of a batch.
+    pub batch_size: usize,
+    /// The loss.
+    pub loss: Loss,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Clipping that needs whole gradients.
+    pub clip: Option<NormClip>,
+    /// A learning rate for each batch.
+    pub learning_rates: &'a [f64],
+    /// A key for each stochastic layer; its step is replaced.
+    pub keys: &'a [Key],
+    /// Rates `[batch][stochastic layer]` that replace the layers' own.
+    pub rates: Option<&'a [f64]>,
+    /// Batches that the optimizer has seen before.
+    pub first_step: u64,
+    /// Receives the outputs `[row of the run][unit]`.
+    pub predictions: Option<Shared<'a, T>>,
+    /// The run ends after the batch in which this has passed.
+    pub budget: Duration,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Progress {
+    /// Batches done.
+    pub batches: usize,
+    /// Sum over rows of weighted losses, penalties counted once a row.
+    pub loss: f64,
+    /// Rows whose label was predicted.
+    pub correct: u64,
+}
+
+impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
+    /// Trains until the rows or the budget are used up.
+    ///
+    /// # Errors
+    /// [`Error::FloatingPoint`] where a batch's loss is not finite; parameters are then those before that batch.
+    pub fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
+        dispatch(Train { run: self, workspace })
+    }
+
+    /// How many of the layers run before the loss: without a last softmax if the loss is computed from its input.
+    fn layers(&self) -> usize {
+        let count = self.plan.layers.len();
+        let softmax = matches!(self.plan.layers.last(), Some(Layer::Activation(last)) if last.is_softmax());
+        count - usize::from(softmax && self.loss.takes_softmax_input())
+    }
+
+    /// The stochastic layers of batch `batch`, with its rates and keys.
+    fn draws(&self, batch: usize) -> Vec<Draw> {
+        let count = self.plan.noise.len();
+        let draw = |index: usize| {
+            let noise = *self.plan.noise_layer(index);
+            let rate = self.rates.map_or(noise.rate, |rates| rates[batch * count + index]);
+            Draw { noise: Noise { rate, ..noise }, key: self.keys[index].at(self.first_step + batch as u64) }
+        };
+        (0..count).map(draw).collect()
+    }
+}
+
+/// [`Run::train`] on a level.
+struct Train<'a, 'b, T: Element> {
+    run: &'b Run<'a, T>,
+    workspace: &'b mut Workspace<T>,
+}
+
+impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
+    type Output = Result<Progress>;
+
+    fn run<S: Simd>(self, s: S) -> Result<Progress> {
+        let Self { run, workspace } = self;
+        let jobs = jobs(run.plan);
+        let panels = run.batch_size.min(run.order.len()).div_ceil(T::LANES);
+        let members = workspace.members();
+        let mut gradients: Vec<_> = match run.clip {
+            Some(_) => run.plan.parameters.iter().map(|&len| Aligned::zeros(len)).collect(),
+            None => Vec::new(),
+        };
+        let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 });
+        let mut losses = Aligned::zeros(panels * T::LANES);
+        let mut penalties = Aligned::zeros(jobs.len());
+        let shared_squares = Shared::new(&mut squares);
+        let whole = run.clip.map(|clip| Whole {
+            clip,
+            gradients: gradients.iter_mut().map(|gradient| Shared::new(gradient)).collect(),
+            squares: shared_squares,
+        });
+        let team_run = TeamRun {
+            s,
+            run,
+            pass: Pass {
+                plan: run.plan,
+                parameters: run.parameters.iter().map(|parameter| parameter.values.to_view()).collect(),
+                buffers: workspace.share(),
+            },
+            whole,
+            jobs,
+            losses: Shared::new(&mut losses),
+            penalties: Shared::new(&mut penalties),
+            correct: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            started: Instant::now(),
+        };
+        let outcome = std::sync::Mutex::new(Ok(Progress::default()));
+        team(members, |member| {
+            let result = team_run.member(member);
+            if member.index == 0 {
+                *outcome.lock().expect("nobody else holds it") = result;
+            }
+        });
+        outcome.into_inner().expect("nobody else holds it")
+    }
+}
+
+/// A run in the hands of a team.
+struct TeamRun<'a, 'b, S, T: Element> {
+    s: S,
+    run: &'b Run<'a, T>,
+    pass: Pass<'b, T>,
+    whole: Option<Whole<'b, T>>,
+    jobs: Vec<Job>,
+    /// The weighted loss of each row of the batch.
+    losses: Shared<'b, T>,
+    /// The penalty of each job's weights.
+    penalties: Shared<'b, f64>,
+    correct: AtomicUsize,
+    stop: AtomicBool,
+    started: Instant,
+}
+
+impl<'b, S: Simd, T: Element + std::ops::Add<Output = T>> TeamRun<'_, 'b, S, T>
+where
+    Self: 'b,
+{
+    /// All steps of one member.
+    fn member(&self, member: &Member) -> Result<Progress> {
+        let run = self.run;
+        let mine = share(&self.jobs, run.plan, member.index, member.size);
+        let penalised = run.parameters.iter().any(|parameter| parameter.limits.decays());
+        // SAFETY: locals belong to their members.
+        let local = unsafe { &mut self.pass.buffers.locals.part(member.index..member.index + 1)[0] };
+        let mut progress = Progress::default();
+        for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
+            let draws = run.draws(number);
+            let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
+            self.phase_one(member.share(rows.len().div_ceil(T::LANES)), &batch, local);
+            if penalised {
+                self.penalties(mine.clone());
+            }
+            member.wait();
+            let loss = self.loss(rows.len());
+            if !loss.is_finite() {
+                let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
+                    run.first_step + number as u64
+                });
+                return Err(Error::FloatingPoint(message));
+            }
+            progress.loss += loss;
+            progress.batches += 1;
+            let step = run.first_step + number as u64 + 1;
+            let two = PhaseTwo {
+                s: self.s,
+                pass: &self.pass,
+                parameters: &run.parameters,
+                whole: self.whole.as_ref(),
+                jobs: &self.jobs,
+                mine: mine.clone(),
+                member,
+                batch: rows.len(),
+            };
+            with_rule(&run.optimizer, run.learning_rates[number], step, two);
+            if member.index == 0 && self.started.elapsed() >= run.budget {
+                self.stop.store(true, Relaxed);
+            }
+            member.wait();
+            if self.stop.load(Relaxed) {
+                break;
+            }
+        }
+        progress.correct = self.correct.load(Relaxed) as u64;
+        Ok(progress)
+    }
+
+    /// Forward, loss and backward of some panels, as many at a time as the products take.
+    fn phase_one(&self, panels: Range<usize>, batch: &Batch<'_>, local: &mut Local<T>) {
+        let layers = self.run.layers();
+        let mut first = panels.start;
+        while first < panels.end {
+            let group = first..panels.end.min(first + panels_at_once(S::LEVEL));
+            // SAFETY: these panels are this member's, and nobody writes the parameters in phase one.
+            unsafe {
+                for panel in group.clone() {
+                    let rows = batch.lanes::<T>(panel).iter().map(|&row| row as usize);
+                    self.pass.gather(self.s, self.run.input, rows, panel);
+                }
+                let row = group.start * T::LANES;
+                self.pass.forward(self.s, group.clone(), row, 0..layers, Some(batch.draws), &mut local.words);
+                for (index, panel) in group.clone().enumerate() {
+                    self.panel_loss(layers, panel, index, batch, local);
+                }
+                self.pass.backward(self.s, group.clone(), layers, batch.draws, local);
+            }
+            first = group.end;
+        }
+    }
+
+    /// Loss and gradient of one panel, number `index` of its group.
+    ///
+    /// # Safety
+    /// The caller has the panel for itself.
+    unsafe fn panel_loss(&self, layers: usize, panel: usize, index: usize, batch: &Batch<'_>, local: &mut Local<T>) {
+        let rows = batch.lanes::<T>(panel);
+        // SAFETY: the caller's promise.
+        let (output, losses) = unsafe {
+            let lanes = panel * T::LANES..(panel + 1) * T::LANES;
+            (self.pass.value(layers, panel..panel + 1), self.losses.part(lanes))
+        };
+        let gradient = &mut local.gradients[0][index * output.len()..(index + 1) * output.len()];
+        let correct = self.s.run(LossPanel {
+            loss: self.run.loss,
+            softmax: layers < self.run.plan.layers.len(),
+            targets: self.run.targets,
+            weights: self.run.weights,
+            rows,
+            scale: 1.0 / batch.rows.len() as f64,
+            output: &mut *output,
+            gradient,
+            losses,
+        });
+        self.correct.fetch_add(correct, Relaxed);
+        if let Some(predictions) = &self.run.predictions {
+            let units = self.run.plan.outputs();
+            let start = (batch.first + panel * T::LANES) * units;
+            // SAFETY: these rows of the predictions are this member's.
+            let rows = unsafe { predictions.part(start..start + rows.len() * units) };
+            self.s.run(Scatter { panel: output, rows, stride: units });
+        }
+    }
+
+    /// The penalties of the weights of some jobs.
+    fn penalties(&self, mine: Range<usize>) {
+        for number in mine {
+            let job = &self.jobs[number];
+            let place = self.run.plan.dense[job.dense];
+            let kernel = &self.run.parameters[place.kernel];
+            // SAFETY: nobody writes the parameters in phase one; the slot is this member's.
+            unsafe {
+                let rows = job.rows.start * place.outputs..job.rows.end * place.outputs;
+                let mut sum = penalty(&kernel.values.view()[rows], kernel.limits);
+                if let Some(bias) = place.bias.filter(|_| job.rows.start == 0) {
+                    let bias = &self.run.parameters[bias];
+                    sum += penalty(bias.values.view(), bias.limits);
+                }
+                self.penalties.part(number..number + 1)[0] = sum;
+            }
+        }
+    }
+
+    /// The batch's loss, summed over its rows in ascending order by every member alike.
+    fn loss(&self, rows: usize) -> f64 {
+        // SAFETY: complete since the barrier, and only read until the next.
+        let (losses, penalties) = unsafe { (self.losses.view(), self.penalties.view()) };
+        let penalty: f64 = penalties.iter().sum();
+        losses[..rows].iter().map(|loss| loss.to_f64()).sum::<f64>() + penalty * rows as f64
+    }
+}
+
+/// One batch.
+struct Batch<'a> {
+    /// Row numbers in the data set.
+    rows: &'a [i64],
+    /// Place of the first row in the run.
+    first: usize,
+    /// Its stochastic layers.
+    draws: &'a [Draw],
+}
+
+impl Batch<'_> {
+    /// The row numbers of a panel.
+    fn lanes<T: Element>(&self, panel: usize) -> &[i64] {
+        let first = panel * T::LANES;
+        &self.rows[first..self.rows.len().min(first + T::LANES)]
+    }
+}

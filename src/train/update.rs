@@ -1,0 +1,238 @@
+//! Layer 4: a piece of gradient on its way into a parameter.
+//!
+//! [`Direct`] hands a tile to the optimizer while it is in the first-level cache. [`Store`] keeps it, for clipping by a
+//! norm, which needs all of a gradient before any of it is used.
+
+use std::ops::Range;
+
+use super::layer::Limits;
+use super::optimizer::{STATES, UpdateRule};
+use crate::gemm::outer::{Piece, Sink};
+use crate::parallel::Shared;
+use crate::simd::{Element, Kernel, Mask, Simd, V, Vector};
+
+/// A parameter with its optimizer state, in the hands of a team: rows of it belong to one member in phase two.
+pub struct Parameter<'a, T> {
+    /// The values, `[rows, columns]`; a bias is one row.
+    pub values: Shared<'a, T>,
+    /// Columns.
+    pub columns: usize,
+    /// The optimizer's slots.
+    pub states: Vec<Shared<'a, T>>,
+    /// Penalties and constraint.
+    pub limits: Limits,
+}
+
+/// The gradient of the penalties: `l1 · sign(w) + 2 · l2 · w`.
+struct Decay<X> {
+    l1: X,
+    l2: X,
+}
+
+impl<X: Vector> Decay<X> {
+    #[inline(always)]
+    fn new(s: X::Token, limits: Limits) -> Option<Self> {
+        let splat = |x| X::splat(s, X::Elem::from_f64(x));
+        limits.decays().then(|| Self { l1: splat(limits.l1), l2: splat(2.0 * limits.l2) })
+    }
+
+    #[inline(always)]
+    fn add_to(&self, s: X::Token, gradient: X, value: X) -> X {
+        let not_zero = value.eq(X::zero(s)).not();
+        value.mul_add(self.l2, gradient).add(self.l1.copy_sign(value).keep(not_zero))
+    }
+}
+
+/// Applies pieces of gradient to a parameter.
+pub struct Direct<'a, 'b, T, R> {
+    /// The optimizer at this step.
+    pub rule: R,
+    /// The parameter.
+    pub parameter: &'a Parameter<'b, T>,
+}
+
+impl<T: Element, R: UpdateRule<T>> Sink<T> for Direct<'_, '_, T, R> {
+    fn take<S: Simd>(&mut self, s: S, piece: Piece<'_, T>) {
+        s.run(Apply { rule: self.rule, parameter: self.parameter, scale: None, limits: self.parameter.limits, piece });
+    }
+}
+
+/// One piece applied.
+pub struct Apply<'a, 'b, 'c, T, R> {
+    /// The optimizer at this step.
+    pub rule: R,
+    /// The parameter.
+    pub parameter: &'a Parameter<'b, T>,
+    /// Multiplies the gradient (clipping by a norm).
+    pub scale: Option<T>,
+    /// Penalties whose gradient is still to be added.
+    pub limits: Limits,
+    /// The gradient.
+    pub piece: Piece<'c, T>,
+}
+
+impl<T: Element, R: UpdateRule<T>> Kernel for Apply<'_, '_, '_, T, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Piece { rows, columns, gradient, stride } = self.piece;
+        let decay = Decay::<V<S, T>>::new(s, self.limits);
+        for (row, gradient) in rows.zip(gradient.chunks(stride)) {
+            let start = row * self.parameter.columns + columns.start;
+            let range = start..start + columns.len();
+            // SAFETY: this member has these rows of the parameter for itself until the next barrier.
+            let values = unsafe { self.parameter.values.part(range.clone()) };
+            let mut states: [&mut [T]; STATES] = Default::default();
+            for (part, state) in states.iter_mut().zip(&self.parameter.states).take(R::STATES) {
+                // SAFETY: as above.
+                *part = unsafe { state.part(range.clone()) };
+            }
+            for (index, value) in values.chunks_mut(T::LANES).enumerate() {
+                let first = index * T::LANES;
+                let mut change = V::<S, T>::from_slice(s, &gradient[first..]);
+                let old = V::<S, T>::from_slice(s, value);
+                if let Some(decay) = &decay {
+                    change = decay.add_to(s, change, old);
+                }
+                if let Some(scale) = self.scale {
+                    change = change.mul(V::<S, T>::splat(s, scale));
+                }
+                let mut slots = [V::<S, T>::zero(s); STATES];
+                for (slot, state) in slots.iter_mut().zip(&states).take(R::STATES) {
+                    *slot = V::<S, T>::from_slice(s, &state[first..]);
+                }
+                let (new, slots) = self.rule.update(s, old, change, slots);
+                new.write_first(value);
+                for (slot, state) in slots.into_iter().zip(&mut states).take(R::STATES) {
+                    let end = state.len().min(first + T::LANES);
+                    slot.write_first(&mut state[first..end]);
+                }
+            }
+        }
+    }
+}
+
+/// Keeps a gradient, that of the penalties included.
+pub struct Store<'a, 'b, T> {
+    /// The parameter, whose shape the gradient has.
+    pub parameter: &'a Parameter<'b, T>,
+    /// Where the gradient goes.
+    pub gradient: Shared<'b, T>,
+}
+
+impl<T: Element> Sink<T> for Store<'_, '_, T> {
+    fn take<S: Simd>(&mut self, s: S, piece: Piece<'_, T>) {
+        s.run(Keep { parameter: self.parameter, gradient: self.gradient, piece });
+    }
+}
+
+/// One piece kept.
+struct Keep<'a, 'b, 'c, T> {
+    parameter: &'a Parameter<'b, T>,
+    gradient: Shared<'b, T>,
+    piece: Piece<'c, T>,
+}
+
+impl<T: Element> Kernel for Keep<'_, '_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Piece { rows, columns, gradient, stride } = self.piece;
+        let decay = Decay::<V<S, T>>::new(s, self.parameter.limits);
+        for (row, gradient) in rows.zip(gradient.chunks(stride)) {
+            let start = row * self.parameter.columns + columns.start;
+            let range = start..start + columns.len();
+            // SAFETY: this member has these rows of parameter and gradient for itself until the next barrier.
+            let (values, kept) = unsafe { (self.parameter.values.part(range.clone()), self.gradient.part(range)) };
+            for (index, (value, kept)) in values.chunks(T::LANES).zip(kept.chunks_mut(T::LANES)).enumerate() {
+                let mut change = V::<S, T>::from_slice(s, &gradient[index * T::LANES..]);
+                if let Some(decay) = &decay {
+                    change = decay.add_to(s, change, V::<S, T>::from_slice(s, value));
+                }
+                change.write_first(kept);
+            }
+        }
+    }
+}
+
+/// The sum of squares by sixteen (`f64`: eight) fixed lanes and one fixed tree.
+pub struct SumOfSquares<'a, T>(pub &'a [T]);
+
+impl<T: Element + std::ops::Add<Output = T>> Kernel for SumOfSquares<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f64 {
+        let mut sum = V::<S, T>::zero(s);
+        for chunk in self.0.chunks(T::LANES) {
+            let x = V::<S, T>::from_slice(s, chunk);
+            sum = x.mul_add(x, sum);
+        }
+        sum.reduce_sum().to_f64()
+    }
+}
+
+/// The penalty of some weights in the loss, summed in ascending order.
+pub fn penalty<T: Element>(values: &[T], limits: Limits) -> f64 {
+    values.iter().map(|w| w.to_f64()).map(|w| limits.l1 * w.abs() + limits.l2 * w * w).sum()
+}
+
+/// Scales columns whose Euclidean norm exceeds `max_norm` down to it (Srivastava 2014, section 5.1), by Keras' formula:
+/// `w · min(norm, max_norm) / (norm + 1e-7)`.
+pub struct MaxNorm<'a, 'b, T> {
+    /// The parameter.
+    pub parameter: &'a Parameter<'b, T>,
+    /// Elements of a row: those of a kernel `[inputs, units]`, 1 for a bias, which is one column.
+    pub width: usize,
+    /// The columns to look at.
+    pub columns: Range<usize>,
+    /// The bound.
+    pub max_norm: f64,
+}
+
+impl<T: Element> Kernel for MaxNorm<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.parameter.values.len() / self.width;
+        let bound = V::<S, T>::splat(s, T::from_f64(self.max_norm));
+        let epsilon = V::<S, T>::splat(s, T::from_f64(1e-7));
+        let one = V::<S, T>::splat(s, T::ONE);
+        for first in self.columns.clone().step_by(T::LANES) {
+            let lanes = T::LANES.min(self.columns.end - first);
+            let mut squares = V::<S, T>::zero(s);
+            for row in 0..rows {
+                // SAFETY: this member has these columns for itself until the next barrier.
+                let part = unsafe { self.part(row, first, lanes) };
+                let w = V::<S, T>::from_slice(s, part);
+                squares = w.mul_add(w, squares);
+            }
+            let norm = squares.sqrt();
+            let factor = norm.min(bound).div(norm.add(epsilon));
+            if factor.eq(one).not().to_bits() & ((1 << lanes) - 1) == 0 {
+                continue;
+            }
+            for row in 0..rows {
+                // SAFETY: as above.
+                let part = unsafe { self.part(row, first, lanes) };
+                V::<S, T>::from_slice(s, part).mul(factor).write_first(part);
+            }
+        }
+    }
+}
+
+impl<'b, T: Element> MaxNorm<'_, 'b, T> {
+    /// Up to a vector of elements of a row.
+    ///
+    /// # Safety
+    /// The caller has them for itself.
+    #[inline(always)]
+    unsafe fn part(&self, row: usize, first: usize, lanes: usize) -> &'b mut [T] {
+        let start = row * self.width + first;
+        // SAFETY: the caller's promise.
+        unsafe { self.parameter.values.part(start..start + lanes) }
+    }
+}

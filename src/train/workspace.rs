@@ -1,0 +1,111 @@
+//! Layer 4: the buffers of a network, made once and used by every step.
+
+use super::layer::NoiseKind;
+use super::noise::{Drawn, WORD};
+use super::plan::Plan;
+use crate::aligned::Aligned;
+use crate::parallel::Shared;
+use crate::simd::Element;
+
+/// Buffers for batches of up to `panels` panels and teams of up to `members` threads.
+pub struct Workspace<T: Element> {
+    /// Panels that fit.
+    pub panels: usize,
+    values: Vec<Aligned<T>>,
+    bits: Vec<Aligned<T::Bits>>,
+    factors: Vec<Aligned<T>>,
+    /// Gradients of the outputs of dense layers, by rows.
+    rows: Vec<Aligned<T>>,
+    locals: Vec<Local<T>>,
+}
+
+/// What each thread has for itself.
+pub struct Local<T: Element> {
+    /// Gradients of a value of a few panels, and of the value before it.
+    pub gradients: [Aligned<T>; 2],
+    /// Decisions of one row.
+    pub words: Vec<u32>,
+}
+
+/// Elements from one row of the gradients of `outputs` features to the next: whole cache lines, an odd number of them,
+/// so that a column block of many rows does not fall into a few sets of the cache.
+pub fn row_stride<T: Element>(outputs: usize) -> usize {
+    (outputs.div_ceil(T::LANES) | 1) * T::LANES
+}
+
+impl<T: Element> Workspace<T> {
+    /// Buffers for a plan; those that only training needs are empty unless `training`.
+    pub fn new(plan: &Plan, panels: usize, group: usize, members: usize, training: bool) -> Self {
+        let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
+        let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
+        let lanes = panels * T::LANES;
+        Self {
+            panels,
+            values: plan.buffers.iter().map(|width| Aligned::zeros(width * lanes)).collect(),
+            bits: noise().map(|(_, width)| Aligned::zeros(width.div_ceil(WORD) * lanes)).collect(),
+            factors: noise()
+                .map(|(noise, width)| {
+                    Aligned::zeros(if noise.kind == NoiseKind::GaussianDropout { width * lanes } else { 0 })
+                })
+                .collect(),
+            rows: plan.dense.iter().map(|dense| trained(row_stride::<T>(dense.outputs) * lanes)).collect(),
+            locals: (0..members)
+                .map(|_| Local {
+                    gradients: [(); 2].map(|()| trained(plan.widest() * group * T::LANES)),
+                    words: vec![0; plan.widest().div_ceil(WORD)],
+                })
+                .collect(),
+        }
+    }
+
+    /// Threads that have locals.
+    pub fn members(&self) -> usize {
+        self.locals.len()
+    }
+
+    /// Hands the buffers to a team.
+    pub fn share(&mut self) -> Buffers<'_, T> {
+        Buffers {
+            values: self.values.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            bits: self.bits.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            factors: self.factors.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            rows: self.rows.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            locals: Shared::new(&mut self.locals),
+        }
+    }
+}
+
+/// The buffers of a [`Workspace`] in the hands of a team.
+///
+/// Between two barriers a panel of `values`, `bits`, `factors` and its rows of `rows` belong to one member, or are read
+/// by all; a local belongs to its member.
+pub struct Buffers<'a, T: Element> {
+    /// `[panel][width][lane]` for each buffer of the plan.
+    pub values: Vec<Shared<'a, T>>,
+    /// `[panel][width / 32][lane]` for each stochastic layer.
+    pub bits: Vec<Shared<'a, T::Bits>>,
+    /// `[panel][width][lane]` for each layer of Gaussian noise.
+    pub factors: Vec<Shared<'a, T>>,
+    /// `[row][stride]` for each dense layer.
+    pub rows: Vec<Shared<'a, T>>,
+    /// One for each member.
+    pub locals: Shared<'a, Local<T>>,
+}
+
+impl<T: Element> Buffers<'_, T> {
+    /// What stochastic layer `index` drew for `panel`, over `width` features.
+    ///
+    /// # Safety
+    /// The caller has the panel for itself.
+    pub unsafe fn drawn(&self, index: usize, width: usize, panel: usize) -> Drawn<'_, T> {
+        let words = width.div_ceil(WORD) * T::LANES;
+        let factors = if self.factors[index].is_empty() { 0 } else { width * T::LANES };
+        // SAFETY: the caller's promise.
+        unsafe {
+            Drawn {
+                bits: self.bits[index].part(panel * words..(panel + 1) * words),
+                factors: self.factors[index].part(panel * factors..(panel + 1) * factors),
+            }
+        }
+    }
+}
