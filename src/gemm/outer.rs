@@ -72,7 +72,7 @@ impl<T: Element, Q: Sink<T>> Kernel for Tiles<'_, '_, T, Q> {
 
     /// Columns outside, rows inside: a block of `dy`, `batch` rows of a tile's width, stays in the first-level cache.
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let mut column = 0;
         let left = |column: usize| self.n.saturating_sub(column).div_ceil(T::LANES);
         if S::LEVEL == Level::Avx512 {
