@@ -72,7 +72,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="all tests (hours)")
     parser.add_argument("--tests", nargs="+", default=REDUCED, help="dieharder's test numbers")
-    parser.add_argument("--samples", default="25", help="p-values for each test")
+    parser.add_argument("--samples", default="100", help="p-values for each test")
     options = parser.parse_args()
     if not shutil.which("dieharder"):
         sys.exit("dieharder is missing: apt-get install dieharder")
