@@ -139,6 +139,12 @@ fn few<A: Aes, T: Sample, F: Transform<T::Work>>(a: A, few: Few<T, F>) {
 /// Steps between two looks at ties.
 const GROUP: usize = 4;
 
+/// Elements of a group.
+const ELEMENTS: usize = GROUP * STEP;
+
+/// From so many elements on it pays to go to the start of a group first.
+const ALIGN_FROM: usize = 32 * ELEMENTS;
+
 /// Corrects a group in which ties were taken as kept: those that drop become what dropped elements become.
 ///
 /// # Safety
@@ -205,7 +211,6 @@ impl<T: Sample, F: Transform<T::Work>> Progress<T, F> {
     /// Whole groups of steps, from a position that starts a block.
     #[inline(always)]
     unsafe fn groups<A: Aes, const STREAM: bool>(&mut self, a: A) {
-        const ELEMENTS: usize = GROUP * STEP;
         let Self { decisions, transform, x, y, left } = *self;
         let Decisions { key, threshold, offset } = decisions;
         let (draw, ready) = (Draw::new(a, key, threshold), transform.ready(a.simd()));
@@ -227,6 +232,41 @@ impl<T: Sample, F: Transform<T::Work>> Progress<T, F> {
                 // SAFETY: a group is left.
                 unsafe { settle(a, transform, decisions, y) };
             }
+        }
+        self.advance(left / ELEMENTS * ELEMENTS);
+    }
+
+    /// Whole groups, from a position that starts a group of the stream: faster by an AES round than [`Self::groups`].
+    #[inline(always)]
+    unsafe fn aligned_groups<A: Aes, const STREAM: bool>(&mut self, a: A) {
+        let Self { decisions, transform, mut x, mut y, left } = *self;
+        let Decisions { key, threshold, offset } = decisions;
+        let (draw, ready) = (Draw::new(a, key, threshold), transform.ready(a.simd()));
+        let (mut block, mut groups) = (offset / 8, left / ELEMENTS);
+        while groups > 0 {
+            let window = draw.window(a, block & !255);
+            let mut four = block as usize % 256 / 4;
+            let count = groups.min((64 - four) / GROUP);
+            for _ in 0..count {
+                let mut near = a.far();
+                for i in 0..GROUP {
+                    if STREAM {
+                        prefetch_step(a, x.wrapping_add(i * STEP));
+                    }
+                    let keep = draw.provisional_in(a, window, four + i, &mut near);
+                    // SAFETY: a group is left.
+                    unsafe { step::<A, T, F, STREAM>(a, ready, keep, x.add(i * STEP), y.add(i * STEP)) };
+                }
+                if a.met(near) {
+                    let decisions = Decisions { offset: 8 * ((block & !255) + 4 * four as u64), ..decisions };
+                    // SAFETY: a group is left.
+                    unsafe { settle(a, transform, decisions, y) };
+                }
+                four += GROUP;
+                (x, y) = (x.wrapping_add(ELEMENTS), y.wrapping_add(ELEMENTS));
+            }
+            groups -= count;
+            block += (count * ELEMENTS / 8) as u64;
         }
         self.advance(left / ELEMENTS * ELEMENTS);
     }
@@ -286,7 +326,9 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Run<T, F> {
                     run.few(a, n);
                     head -= n;
                 }
-                if run.decisions.offset.is_multiple_of(8) {
+                if run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
+                    run.aligned_groups::<A, true>(a);
+                } else if run.decisions.offset.is_multiple_of(8) {
                     run.groups::<A, true>(a);
                 } else if A::LEVEL == AesLevel::Vaes512 {
                     // Elsewhere joining decisions costs more than the caches do.
@@ -296,7 +338,15 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Run<T, F> {
             }
             // Up to the first element that starts a block.
             run.few(a, (run.decisions.offset.wrapping_neg() % 8) as usize);
-            run.groups::<A, false>(a);
+            while run.left >= ALIGN_FROM && !run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
+                let to_group = ELEMENTS - run.decisions.offset as usize % ELEMENTS;
+                run.few(a, to_group.min(STEP));
+            }
+            if run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
+                run.aligned_groups::<A, false>(a);
+            } else {
+                run.groups::<A, false>(a);
+            }
             while run.left > 0 {
                 run.few(a, STEP);
             }

@@ -88,9 +88,9 @@ proptest! {
 
     #[test]
     fn runs(
-        n in 0usize..700,
+        n in prop_oneof![0usize..700, 3900usize..6000],
         rate in prop::sample::select(vec![1e-5, 0.1, 1.0 / 3.0, 0.5, 0.9, 1.0]),
-        offset in prop_oneof![0u64..100, (1u64 << 32) - 300..(1 << 32) + 9, (1u64 << 35) - 300..1 << 35],
+        offset in prop_oneof![0u64..100, (0u64..40).prop_map(|group| 128 * group), (1u64 << 32) - 300..(1 << 32) + 9, (1u64 << 35) - 300..1 << 35],
         shift in 0usize..19,
         stream in any::<bool>(),
     ) {

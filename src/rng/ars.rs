@@ -1,7 +1,7 @@
 //! Layer 1: ARS-7, seven AES rounds on a 128-bit counter under a cheap key schedule.
 
 use super::Key;
-use crate::simd::{Aes, AesKernel, SoftAes, dispatch_aes};
+use crate::simd::{Aes, AesKernel, LOWEST_BYTE, SoftAes, dispatch_aes};
 
 /// What the two 64-bit lanes of the key grow by from round to round: the golden ratio and sqrt(3) - 1, as in Random123.
 const WEYL: (u64, u64) = (0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B);
@@ -37,8 +37,13 @@ impl<A: Aes> Rounds<A> {
     #[inline(always)]
     pub fn apply(&self, a: A, counters: A::Block) -> A::Block {
         let k = &self.keys;
-        let mut x = a.xor(counters, k[0]);
-        x = a.round(x, k[1]);
+        self.finish(a, a.round(a.xor(counters, k[0]), k[1]))
+    }
+
+    /// The random bits of four states after the first round.
+    #[inline(always)]
+    pub fn finish(&self, a: A, mut x: A::Block) -> A::Block {
+        let k = &self.keys;
         x = a.round(x, k[2]);
         x = a.round(x, k[3]);
         x = a.round(x, k[4]);
@@ -47,10 +52,44 @@ impl<A: Aes> Rounds<A> {
         a.last_round(x, k[7])
     }
 
+    /// What 256 blocks from `first`, a multiple of 256, on have in common after the first round.
+    #[inline(always)]
+    pub fn window(&self, a: A, first: u64, low: LowestByte<A>) -> A::RoundKey {
+        debug_assert!(first.is_multiple_of(256));
+        let state = a.round(a.xor(self.counters(a, first), self.keys[0]), self.keys[1]);
+        // The counters of the four states differ in their lowest byte, whose contribution goes away.
+        a.common(a.xor(low.row(a, 0), a.common(state)))
+    }
+
     /// The random words of blocks `block` to `block + 3`.
     #[inline(always)]
     pub fn words(&self, a: A, block: u64) -> [u32; 16] {
         a.to_words(self.apply(a, self.counters(a, block)))
+    }
+}
+
+/// What distinguishes the 256 blocks of a window after the first round: a table look-up instead of the round.
+///
+/// Only the lowest byte of the counter differs. Blocks are taken by fours, and since a key flips the byte's bits, a
+/// four of blocks is a four of the table with its states flipped likewise.
+#[derive(Clone, Copy)]
+pub struct LowestByte<A: Aes> {
+    rows: usize,
+    order: A::Order,
+}
+
+impl<A: Aes> LowestByte<A> {
+    /// For a key.
+    #[inline(always)]
+    pub fn new(a: A, key: Key) -> Self {
+        let byte = key.seed as usize % 256;
+        Self { rows: byte / 4, order: a.order(byte % 4) }
+    }
+
+    /// For blocks `4 four` to `4 four + 3` of a window.
+    #[inline(always)]
+    pub fn row(&self, a: A, four: usize) -> A::Block {
+        a.row(&LOWEST_BYTE[(four ^ self.rows) % 64], self.order)
     }
 }
 

@@ -4,7 +4,7 @@
 //! upper 16 bits, kept where it is above; on a tie, once in 65,536, 32 bits more decide: word `i mod 4` of block
 //! `i div 4` in a second domain (top bit of the block index set). So the rate costs 16 bits and is exact to 48.
 
-use super::{Key, Rounds};
+use super::{Key, LowestByte, Rounds};
 use crate::error::{Error, Result};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, aes_level, dispatch_aes_at};
 
@@ -71,6 +71,7 @@ impl Threshold {
 #[derive(Clone, Copy)]
 pub struct Draw<A: Aes> {
     rounds: Rounds<A>,
+    low: LowestByte<A>,
     upper: A::Words,
     key: Key,
     threshold: Threshold,
@@ -81,7 +82,13 @@ impl<A: Aes> Draw<A> {
     #[inline(always)]
     pub fn new(a: A, key: Key, threshold: Threshold) -> Self {
         debug_assert!(!threshold.drops_all());
-        Self { rounds: Rounds::new(a, key), upper: a.words(threshold.upper()), key, threshold }
+        Self {
+            rounds: Rounds::new(a, key),
+            low: LowestByte::new(a, key),
+            upper: a.words(threshold.upper()),
+            key,
+            threshold,
+        }
     }
 
     /// The counters of elements `8 block` and on.
@@ -106,8 +113,22 @@ impl<A: Aes> Draw<A> {
     /// Ties are rare, and each one looked at costs a comparison on the units that AES needs: so steps are noted
     /// together, and after some of them [`Aes::met`] says whether [`tied`] has to be asked.
     #[inline(always)]
-    pub fn provisional(&self, a: A, counters: A::Block, near: &mut A::Block) -> A::Keep {
+    pub fn provisional(&self, a: A, counters: A::Block, near: &mut A::Near) -> A::Keep {
         let bits = self.rounds.apply(a, counters);
+        *near = a.note(*near, bits, self.upper);
+        a.at_least(bits, self.upper)
+    }
+
+    /// What 256 blocks from `first`, a multiple of 256, on have in common.
+    #[inline(always)]
+    pub fn window(&self, a: A, first: u64) -> A::RoundKey {
+        self.rounds.window(a, first, self.low)
+    }
+
+    /// [`Draw::provisional`] for blocks `4 four` to `4 four + 3` of a window: one AES round less.
+    #[inline(always)]
+    pub fn provisional_in(&self, a: A, window: A::RoundKey, four: usize, near: &mut A::Near) -> A::Keep {
+        let bits = self.rounds.finish(a, a.xor(self.low.row(a, four), window));
         *near = a.note(*near, bits, self.upper);
         a.at_least(bits, self.upper)
     }

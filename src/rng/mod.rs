@@ -14,7 +14,7 @@ mod normal;
 mod permutation;
 mod uniform;
 
-pub use ars::{Rounds, ars7};
+pub use ars::{LowestByte, Rounds, ars7};
 pub use bernoulli::{Draw, Threshold, check_rate, keep_bits, keep_bits_at, rate_error, tied};
 pub use key::{Key, domain};
 pub use normal::{normals, normals_at, normals_f64};

@@ -26,6 +26,10 @@ pub type MaskOf<A, T> = <V<<A as Aes>::Simd, T> as Vector>::Mask;
 /// Decisions that one [`Aes::at_least`] makes.
 pub const STEP: usize = 32;
 
+/// Four AES states in memory.
+#[repr(C, align(64))]
+pub struct Row(pub [u32; 16]);
+
 /// A token of AES instructions: proof that the processor has them.
 pub trait Aes: Copy + Send + Sync + 'static {
     /// The vector level that kernels of this token are compiled with.
@@ -38,6 +42,11 @@ pub trait Aes: Copy + Send + Sync + 'static {
     type Words: Copy;
     /// 32 truth values, in the form that costs least to make and to use.
     type Keep: Copy;
+
+    /// Minima of differences, in one register.
+    type Near: Copy;
+    /// How the states of a [`Row`] are put into order.
+    type Order: Copy;
 
     /// Which level this is.
     const LEVEL: AesLevel;
@@ -55,6 +64,12 @@ pub trait Aes: Copy + Send + Sync + 'static {
     fn advance(self, block: Self::Block, n: u64) -> Self::Block;
     /// Exclusive or with a round key.
     fn xor(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
+    /// The state of a block of four equal states, ready to be used on a block.
+    fn common(self, block: Self::Block) -> Self::RoundKey;
+    /// The order in which state `i` comes from state `i ^ flip`, `flip < 4`.
+    fn order(self, flip: usize) -> Self::Order;
+    /// The four states of a row, put into order.
+    fn row(self, row: &Row, order: Self::Order) -> Self::Block;
     /// One full round, as the instruction `aesenc`.
     fn round(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
     /// The last round, as the instruction `aesenclast`.
@@ -69,11 +84,11 @@ pub trait Aes: Copy + Send + Sync + 'static {
     /// Which of the 32 lanes of 16 bits equal `bound`.
     fn equal(self, block: Self::Block, bound: Self::Words) -> Self::Keep;
     /// A record of differences in which nothing is near.
-    fn far(self) -> Self::Block;
-    /// The lane-wise minimum of `record` and the difference (by bits) of `block` from `bound`.
-    fn note(self, record: Self::Block, block: Self::Block, bound: Self::Words) -> Self::Block;
+    fn far(self) -> Self::Near;
+    /// The minimum of `record` and the differences (by bits) of `block` from `bound`.
+    fn note(self, record: Self::Near, block: Self::Block, bound: Self::Words) -> Self::Near;
     /// Whether a lane that was noted equalled its bound.
-    fn met(self, record: Self::Block) -> bool;
+    fn met(self, record: Self::Near) -> bool;
     /// Decisions from bits, decision `i` from bit `i`.
     fn keep_from_bits(self, bits: u32) -> Self::Keep;
     /// Decisions as bits.

@@ -2,7 +2,7 @@
 //!
 //! The fallback, and the oracle of the other levels. Not for secrets: table look-ups leak their index by timing.
 
-use super::aes::{Aes, AesKernel, AesLevel, MaskOf};
+use super::aes::{Aes, AesKernel, AesLevel, MaskOf, Row};
 use super::{Scalar, V, Vector};
 
 /// The token of software AES; every processor has it.
@@ -52,6 +52,23 @@ static MIXED: [u32; 256] = {
     table
 };
 
+/// What the lowest byte of a state contributes to the state after the first round: row `r` holds, in state `i`, that of
+/// byte `4 r + i`.
+///
+/// A counter's lowest byte alone changes within 256 blocks; its contribution is one column of MixColumns, the column
+/// that ShiftRows leaves in place.
+pub static LOWEST_BYTE: [Row; 64] = {
+    let mut rows = [const { Row([0; 16]) }; 64];
+    let mut byte = 0;
+    while byte < 256 {
+        let s = substitution()[byte];
+        let twice = double(s);
+        rows[byte / 4].0[4 * (byte % 4)] = u32::from_le_bytes([twice, s, s, twice ^ s]);
+        byte += 1;
+    }
+    rows
+};
+
 /// Byte `row` of column `column + row`: ShiftRows as an index.
 #[inline(always)]
 fn shifted(state: &[u32; 4], column: usize, row: usize) -> usize {
@@ -93,6 +110,8 @@ impl Aes for SoftAes {
     type RoundKey = [u32; 4];
     type Words = u16;
     type Keep = u32;
+    type Near = bool;
+    type Order = usize;
 
     const LEVEL: AesLevel = AesLevel::Soft;
 
@@ -130,6 +149,21 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
+    fn common(self, block: Self::Block) -> [u32; 4] {
+        block[0]
+    }
+
+    #[inline(always)]
+    fn order(self, flip: usize) -> usize {
+        flip
+    }
+
+    #[inline(always)]
+    fn row(self, row: &Row, flip: usize) -> Self::Block {
+        std::array::from_fn(|i| std::array::from_fn(|c| row.0[4 * (i ^ flip) + c]))
+    }
+
+    #[inline(always)]
     fn round(self, block: Self::Block, key: [u32; 4]) -> Self::Block {
         block.map(|state| full_round(&state, key))
     }
@@ -160,20 +194,18 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
-    fn far(self) -> Self::Block {
-        [[!0; 4]; 4]
+    fn far(self) -> bool {
+        false
     }
 
     #[inline(always)]
-    fn note(self, record: Self::Block, block: Self::Block, bound: u16) -> Self::Block {
-        let least = |a: u32, b: u32| (a & 0xFFFF).min(b & 0xFFFF) | ((a >> 16).min(b >> 16) << 16);
-        let bound = u32::from(bound) << 16 | u32::from(bound);
-        std::array::from_fn(|i| std::array::from_fn(|j| least(record[i][j], block[i][j] ^ bound)))
+    fn note(self, record: bool, block: Self::Block, bound: u16) -> bool {
+        record | (self.equal(block, bound) != 0)
     }
 
     #[inline(always)]
-    fn met(self, record: Self::Block) -> bool {
-        lanes(&record).any(|lane| lane == 0)
+    fn met(self, record: bool) -> bool {
+        record
     }
 
     #[inline(always)]

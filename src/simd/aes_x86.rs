@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::aes::{Aes, AesKernel, AesLevel};
+use super::aes::{Aes, AesKernel, AesLevel, Row};
 use super::avx2::{Mask32, Mask64};
 use super::{Avx2, Avx512};
 
@@ -47,6 +47,8 @@ impl Aes for Vaes512 {
     type RoundKey = __m512i;
     type Words = __m512i;
     type Keep = __mmask32;
+    type Near = __m512i;
+    type Order = __m512i;
 
     const LEVEL: AesLevel = AesLevel::Vaes512;
 
@@ -84,6 +86,23 @@ impl Aes for Vaes512 {
     #[inline(always)]
     fn xor(self, block: __m512i, key: __m512i) -> __m512i {
         op!(_mm512_xor_si512(block, key))
+    }
+
+    #[inline(always)]
+    fn common(self, block: __m512i) -> __m512i {
+        block
+    }
+
+    #[inline(always)]
+    fn order(self, flip: usize) -> __m512i {
+        // Two 64-bit lanes a state.
+        op!(_mm512_xor_si512(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(2 * flip as i64)))
+    }
+
+    #[inline(always)]
+    fn row(self, row: &Row, order: __m512i) -> __m512i {
+        // SAFETY: a row is 64 aligned bytes; the token proves the level.
+        unsafe { _mm512_permutexvar_epi64(order, _mm512_load_si512(row.0.as_ptr().cast())) }
     }
 
     #[inline(always)]
@@ -261,6 +280,8 @@ impl Aes for Vaes256 {
     type RoundKey = __m256i;
     type Words = __m256i;
     type Keep = Keep16;
+    type Near = __m256i;
+    type Order = (usize, __m256i);
 
     const LEVEL: AesLevel = AesLevel::Vaes256;
 
@@ -290,6 +311,30 @@ impl Aes for Vaes256 {
     #[inline(always)]
     fn xor(self, block: Self::Block, key: __m256i) -> Self::Block {
         op!([_mm256_xor_si256(block[0], key), _mm256_xor_si256(block[1], key)])
+    }
+
+    #[inline(always)]
+    fn common(self, block: Self::Block) -> __m256i {
+        block[0]
+    }
+
+    #[inline(always)]
+    fn order(self, flip: usize) -> Self::Order {
+        // Which half of a row comes first, and four 32-bit lanes a state within a half.
+        let lanes = op!(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        (flip / 2, op!(_mm256_xor_si256(lanes, _mm256_set1_epi32(4 * (flip % 2) as i32))))
+    }
+
+    #[inline(always)]
+    fn row(self, row: &Row, (half, order): Self::Order) -> Self::Block {
+        let p: *const __m256i = row.0.as_ptr().cast();
+        // SAFETY: a row is two aligned halves, `half < 2`; the token proves the level.
+        unsafe {
+            [
+                _mm256_permutevar8x32_epi32(_mm256_load_si256(p.add(half)), order),
+                _mm256_permutevar8x32_epi32(_mm256_load_si256(p.add(half ^ 1)), order),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -323,22 +368,22 @@ impl Aes for Vaes256 {
     }
 
     #[inline(always)]
-    fn far(self) -> Self::Block {
-        op!([_mm256_set1_epi16(-1); 2])
+    fn far(self) -> __m256i {
+        op!(_mm256_set1_epi16(-1))
     }
 
     #[inline(always)]
-    fn note(self, record: Self::Block, block: Self::Block, bound: __m256i) -> Self::Block {
-        op!([
-            _mm256_min_epu16(record[0], _mm256_xor_si256(block[0], bound)),
-            _mm256_min_epu16(record[1], _mm256_xor_si256(block[1], bound)),
-        ])
-    }
-
-    #[inline(always)]
-    fn met(self, record: Self::Block) -> bool {
+    fn note(self, record: __m256i, block: Self::Block, bound: __m256i) -> __m256i {
         op!({
-            let zero = _mm256_cmpeq_epi16(_mm256_min_epu16(record[0], record[1]), _mm256_setzero_si256());
+            let record = _mm256_min_epu16(record, _mm256_xor_si256(block[0], bound));
+            _mm256_min_epu16(record, _mm256_xor_si256(block[1], bound))
+        })
+    }
+
+    #[inline(always)]
+    fn met(self, record: __m256i) -> bool {
+        op!({
+            let zero = _mm256_cmpeq_epi16(record, _mm256_setzero_si256());
             _mm256_testz_si256(zero, zero) == 0
         })
     }
@@ -367,6 +412,8 @@ impl Aes for AesNi {
     type RoundKey = __m128i;
     type Words = __m256i;
     type Keep = Keep16;
+    type Near = __m128i;
+    type Order = [usize; 4];
 
     const LEVEL: AesLevel = AesLevel::AesNi;
 
@@ -398,6 +445,30 @@ impl Aes for AesNi {
     #[inline(always)]
     fn xor(self, block: Self::Block, key: __m128i) -> Self::Block {
         each!(block, _mm_xor_si128, key)
+    }
+
+    #[inline(always)]
+    fn common(self, block: Self::Block) -> __m128i {
+        block[0]
+    }
+
+    #[inline(always)]
+    fn order(self, flip: usize) -> [usize; 4] {
+        [flip, 1 ^ flip, 2 ^ flip, 3 ^ flip]
+    }
+
+    #[inline(always)]
+    fn row(self, row: &Row, order: [usize; 4]) -> Self::Block {
+        let p: *const __m128i = row.0.as_ptr().cast();
+        // SAFETY: a row is four aligned states, orders are below 4; the token proves the level.
+        unsafe {
+            [
+                _mm_load_si128(p.add(order[0])),
+                _mm_load_si128(p.add(order[1])),
+                _mm_load_si128(p.add(order[2])),
+                _mm_load_si128(p.add(order[3])),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -437,27 +508,21 @@ impl Aes for AesNi {
     }
 
     #[inline(always)]
-    fn far(self) -> Self::Block {
-        op!([_mm_set1_epi16(-1); 4])
+    fn far(self) -> __m128i {
+        op!(_mm_set1_epi16(-1))
     }
 
     #[inline(always)]
-    fn note(self, record: Self::Block, block: Self::Block, bound: __m256i) -> Self::Block {
+    fn note(self, record: __m128i, block: Self::Block, bound: __m256i) -> __m128i {
         let bound = op!(_mm256_castsi256_si128(bound));
         let [a, b, c, d] = each!(block, _mm_xor_si128, bound);
-        op!([
-            _mm_min_epu16(record[0], a),
-            _mm_min_epu16(record[1], b),
-            _mm_min_epu16(record[2], c),
-            _mm_min_epu16(record[3], d),
-        ])
+        op!(_mm_min_epu16(record, _mm_min_epu16(_mm_min_epu16(a, b), _mm_min_epu16(c, d))))
     }
 
     #[inline(always)]
-    fn met(self, record: Self::Block) -> bool {
+    fn met(self, record: __m128i) -> bool {
         op!({
-            let least = _mm_min_epu16(_mm_min_epu16(record[0], record[1]), _mm_min_epu16(record[2], record[3]));
-            let zero = _mm_cmpeq_epi16(least, _mm_setzero_si128());
+            let zero = _mm_cmpeq_epi16(record, _mm_setzero_si128());
             _mm_testz_si128(zero, zero) == 0
         })
     }

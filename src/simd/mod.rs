@@ -46,10 +46,11 @@ mod scalar;
 mod vector;
 
 pub use aes::{
-    Aes, AesKernel, AesLevel, MaskOf, STEP, SoftAes, aes_level, available_aes, dispatch_aes, dispatch_aes_at,
+    Aes, AesKernel, AesLevel, MaskOf, Row, STEP, SoftAes, aes_level, available_aes, dispatch_aes, dispatch_aes_at,
 };
 #[cfg(target_arch = "x86_64")]
 pub use aes::{AesNi, Vaes256, Vaes512};
+pub use aes_soft::LOWEST_BYTE;
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
