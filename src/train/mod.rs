@@ -20,3 +20,6 @@ pub mod predict;
 pub mod run;
 pub mod update;
 pub mod workspace;
+
+#[cfg(test)]
+mod tests;

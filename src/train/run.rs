@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, team};
 use crate::rng::Key;
-use crate::simd::{Element, Kernel, Simd, dispatch};
+use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
 /// A run of batches: what to train on, and how.
 pub struct Run<'a, T: Element> {
@@ -85,7 +85,15 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
     /// # Errors
     /// [`Error::FloatingPoint`] where a batch's loss is not finite; parameters are then those before that batch.
     pub fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
-        dispatch(Train { run: self, workspace })
+        self.train_at(level(), workspace)
+    }
+
+    /// [`Run::train`] on a given level, for tests and benchmarks.
+    ///
+    /// # Errors
+    /// As [`Run::train`].
+    pub fn train_at(&self, level: Level, workspace: &mut Workspace<T>) -> Result<Progress> {
+        dispatch_at(level, Train { run: self, workspace })
     }
 
     /// How many of the layers run before the loss: without a last softmax if the loss is computed from its input.

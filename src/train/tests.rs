@@ -1,0 +1,216 @@
+//! Whole training runs: the same bits on every level and number of threads, and gradients against finite differences.
+
+use std::time::Duration;
+
+use super::gather::Input;
+use super::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
+use super::loss::{Loss, LossKind, Targets};
+use super::optimizer::{NormClip, Optimizer, OptimizerKind};
+use super::plan::Plan;
+use super::run::{Progress, Run};
+use super::update::Parameter;
+use super::workspace::Workspace;
+use crate::dense::activation::Activation;
+use crate::gemm::panel::panels_at_once;
+use crate::parallel::Shared;
+use crate::rng::Key;
+use crate::simd::{Element, Level, available};
+
+const ROWS: usize = 75;
+const INPUTS: usize = 37;
+const CLASSES: usize = 5;
+
+/// A number in [-0.5, 0.5) for each index.
+fn number(index: usize) -> f64 {
+    (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) as f64 / 2f64.powi(64) - 0.5
+}
+
+fn dense(units: usize) -> Layer {
+    Layer::Dense(Dense { units, kernel: Limits::default(), bias: Some(Limits::default()) })
+}
+
+fn noise(kind: NoiseKind, rate: f64, sharing: Sharing) -> Layer {
+    Layer::Noise(Noise { kind, rate, sharing })
+}
+
+/// A stack with every kind of layer, of widths that fill no vector.
+fn stack() -> Vec<Layer> {
+    let limited = Limits { l1: 1e-3, l2: 1e-2, max_norm: Some(0.7) };
+    vec![
+        noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
+        dense(67),
+        Layer::Activation(Activation::Relu),
+        noise(NoiseKind::Dropout, 0.5, Sharing::Rows(3)),
+        Layer::Dense(Dense { units: 21, kernel: limited, bias: Some(limited) }),
+        Layer::Activation(Activation::Gelu { approximate: false }),
+        noise(NoiseKind::AlphaDropout, 0.1, Sharing::Features),
+        Layer::Dense(Dense { units: 13, kernel: Limits::default(), bias: None }),
+        Layer::Activation(Activation::Tanh),
+        noise(NoiseKind::GaussianDropout, 0.2, Sharing::Rows(1)),
+        dense(CLASSES),
+        noise(NoiseKind::ClassicDropout, 0.1, Sharing::Batch),
+        Layer::Activation(Activation::Softmax),
+    ]
+}
+
+struct Settings {
+    batch: usize,
+    rate: f64,
+    optimizer: OptimizerKind,
+    clip: Option<NormClip>,
+}
+
+/// Three epochs over made-up data; the weights afterwards, and what the last epoch reported.
+fn train<T: Element + std::ops::Add<Output = T>>(
+    layers: Vec<Layer>,
+    weights: &[Vec<f64>],
+    settings: &Settings,
+    level: Level,
+    members: usize,
+    epochs: usize,
+) -> (Vec<Vec<T>>, Progress) {
+    let plan = Plan::new(layers, INPUTS).unwrap();
+    let convert = |values: &Vec<f64>| values.iter().map(|&x| T::from_f64(x)).collect::<Vec<_>>();
+    let mut weights: Vec<Vec<T>> = weights.iter().map(convert).collect();
+    let optimizer = Optimizer { kind: settings.optimizer, weight_decay: 0.0, clipvalue: None };
+    let mut states: Vec<Vec<Vec<T>>> =
+        weights.iter().map(|w| vec![vec![T::ZERO; w.len()]; optimizer.states()]).collect();
+    let x: Vec<T> = (0..ROWS * INPUTS).map(|i| T::from_f64(2.0 * number(i))).collect();
+    let y: Vec<i64> = (0..ROWS).map(|row| (row * row % CLASSES) as i64).collect();
+    let order: Vec<i64> = (0..ROWS as i64).map(|row| row * 31 % ROWS as i64).collect();
+    let keys: Vec<Key> = (0..plan.noise.len() as u64).map(|stream| Key::new(7, stream, 0)).collect();
+    let panels = settings.batch.div_ceil(T::LANES);
+    let mut workspace = Workspace::new(&plan, panels, panels_at_once(level), members, true);
+    let mut progress = Progress::default();
+    for epoch in 0..epochs {
+        let run = Run {
+            plan: &plan,
+            parameters: parameters(&plan, &mut weights, &mut states),
+            input: Input::Float(&x),
+            targets: Targets::Labels(&y),
+            weights: None,
+            order: &order,
+            batch_size: settings.batch,
+            loss: Loss::new(LossKind::SparseCategoricalCrossentropy),
+            optimizer,
+            clip: settings.clip,
+            learning_rates: &vec![settings.rate; ROWS],
+            keys: &keys,
+            rates: None,
+            first_step: (epoch * ROWS) as u64,
+            predictions: None,
+            budget: Duration::from_secs(60),
+        };
+        progress = run.train_at(level, &mut workspace).unwrap();
+    }
+    (weights, progress)
+}
+
+fn parameters<'a, T: Element>(
+    plan: &Plan,
+    weights: &'a mut [Vec<T>],
+    states: &'a mut [Vec<Vec<T>>],
+) -> Vec<Parameter<'a, T>> {
+    let mut all = Vec::new();
+    let mut next = weights.iter_mut().zip(states);
+    for place in &plan.dense {
+        let Layer::Dense(dense) = &plan.layers[place.layer] else { unreachable!() };
+        for limits in std::iter::once(dense.kernel).chain(dense.bias) {
+            let (values, states) = next.next().unwrap();
+            let states = states.iter_mut().map(|state| Shared::new(state)).collect();
+            all.push(Parameter { values: Shared::new(values), columns: place.outputs, states, limits });
+        }
+    }
+    all
+}
+
+fn initial(layers: &[Layer]) -> Vec<Vec<f64>> {
+    let plan = Plan::new(layers.to_vec(), INPUTS).unwrap();
+    let mut index = 10_000;
+    let mut next = || {
+        index += 1;
+        0.6 * number(index)
+    };
+    plan.parameters.iter().map(|&len| (0..len).map(|_| next()).collect()).collect()
+}
+
+fn settings(batch: usize) -> [Settings; 4] {
+    let adam = OptimizerKind::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: true };
+    let sgd = OptimizerKind::Sgd { momentum: 0.0, nesterov: false };
+    [
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: None },
+        Settings { batch, rate: 0.01, optimizer: adam, clip: None },
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Global(0.5)) },
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Each(0.2)) },
+    ]
+}
+
+fn bits_agree<T: Element + std::ops::Add<Output = T>>() {
+    let weights = initial(&stack());
+    for batch in [1, 19, 64, 200] {
+        for (number, settings) in settings(batch).iter().enumerate() {
+            let oracle = train::<T>(stack(), &weights, settings, Level::Scalar, 1, 3);
+            assert!(oracle.1.loss.is_finite());
+            for level in available() {
+                for members in [1, 2, 3] {
+                    let run = train::<T>(stack(), &weights, settings, level, members, 3);
+                    assert_eq!(run, oracle, "batch {batch}, settings {number}, {level:?}, {members} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn all_levels_and_threads_train_the_same_bits() {
+    bits_agree::<f32>();
+    bits_agree::<f64>();
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let layers = || {
+        vec![
+            noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
+            dense(11),
+            Layer::Activation(Activation::Silu),
+            noise(NoiseKind::AlphaDropout, 0.3, Sharing::Rows(1)),
+            dense(9),
+            Layer::Activation(Activation::Tanh),
+            noise(NoiseKind::GaussianDropout, 0.2, Sharing::Rows(1)),
+            dense(CLASSES),
+            Layer::Activation(Activation::Softmax),
+        ]
+    };
+    let weights = initial(&layers());
+    let at = |rate| Settings {
+        batch: ROWS,
+        rate,
+        optimizer: OptimizerKind::Sgd { momentum: 0.0, nesterov: false },
+        clip: None,
+    };
+    let level = available().last().unwrap();
+    let loss = |weights: &[Vec<f64>]| train::<f64>(layers(), weights, &at(0.0), level, 1, 1).1.loss / ROWS as f64;
+    let (after, _) = train::<f64>(layers(), &weights, &at(1.0), level, 1, 1);
+    for (parameter, values) in weights.iter().enumerate() {
+        for index in (0..values.len()).step_by(values.len().div_ceil(7)) {
+            let mut moved = weights.clone();
+            let step = 1e-5;
+            moved[parameter][index] += step;
+            let above = loss(&moved);
+            moved[parameter][index] -= 2.0 * step;
+            let slope = (above - loss(&moved)) / (2.0 * step);
+            let gradient = values[index] - after[parameter][index];
+            assert!((slope - gradient).abs() < 1e-8, "parameter {parameter}[{index}]: {slope} and {gradient}");
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run() {
+    let mut weights = initial(&stack());
+    weights[0][0] = f64::NAN;
+    let outcome = std::panic::catch_unwind(|| train::<f32>(stack(), &weights, &settings(19)[0], Level::Scalar, 2, 1));
+    let message = *outcome.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("loss became NaN at batch 0"), "{message}");
+}
