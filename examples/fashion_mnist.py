@@ -28,11 +28,12 @@ def load():
 
 
 def network(rate: float, seed: int) -> df.Sequential:
-    """784-200-100-60-10, with dropout before every dense layer, the input included."""
+    """784-200-100-60-10, dropout before every dense layer, the first included; rate 0: none."""
     layers = [df.layers.Input((784,))]
-    for units in (200, 100, 60):
-        layers += [df.layers.Dropout(rate), df.layers.Dense(units, activation="relu")]
-    layers += [df.layers.Dropout(rate), df.layers.Dense(10, activation="softmax")]
+    for units in (200, 100, 60, 10):
+        activation = "softmax" if units == 10 else "relu"
+        layers += [df.layers.Dropout(rate)] if rate else []
+        layers.append(df.layers.Dense(units, activation=activation))
     model = df.Sequential(layers, seed=seed)
     model.compile(
         optimizer=df.optimizers.SGD(0.01),
