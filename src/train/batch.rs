@@ -94,7 +94,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// As [`Pass::value`].
-    unsafe fn moved(&self, layer: usize, panels: Range<usize>) -> &'a mut [T] {
+    pub unsafe fn moved(&self, layer: usize, panels: Range<usize>) -> &'a mut [T] {
         // SAFETY: the caller's promise; the two buffers differ where both are borrowed.
         unsafe {
             if self.plan.buffer_of[layer] != self.plan.buffer_of[layer + 1] {

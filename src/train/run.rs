@@ -267,15 +267,19 @@ where
     /// The caller has the panel for itself.
     unsafe fn panel_loss(&self, layers: usize, panel: usize, index: usize, batch: &Batch<'_>, local: &mut Local<T>) {
         let rows = batch.lanes::<T>(panel);
+        let softmax = layers < self.run.plan.layers.len();
         // SAFETY: the caller's promise.
         let (output, losses) = unsafe {
             let lanes = panel * T::LANES..(panel + 1) * T::LANES;
-            (self.pass.value(layers, panel..panel + 1), self.losses.part(lanes))
+            // Softmax writes over its input only where backward does not need that.
+            let panel = panel..panel + 1;
+            let output = if softmax { self.pass.moved(layers, panel) } else { self.pass.value(layers, panel) };
+            (output, self.losses.part(lanes))
         };
         let gradient = &mut local.gradients[0][index * output.len()..(index + 1) * output.len()];
         let correct = self.s.run(LossPanel {
             loss: self.run.loss,
-            softmax: layers < self.run.plan.layers.len(),
+            softmax,
             targets: self.run.targets,
             weights: self.run.weights,
             rows,

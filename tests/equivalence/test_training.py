@@ -105,6 +105,11 @@ RUNS: dict[str, tuple[list[Layer], dict[str, Any], dict[str, Any], float]] = {
          dense(CLASSES), {"kind": "activation", "activation": "softmax"}],
         SPARSE, ADAM, 0.01,
     ),
+    "softmax of kept values": (
+        [dense(20, "relu"), dense(CLASSES, "tanh"),
+         {"kind": "activation", "activation": "softmax"}],
+        SPARSE, SGD, 0.1,
+    ),
     "softmax below": ([dense(20, "softmax"), drop(0.2), HEAD], SPARSE, ADAM, 0.01),
     "dropout last": (
         [dense(20, "relu"), dense(3), drop(0.2)], {"name": "mean_squared_error"}, SGD, 0.05,
