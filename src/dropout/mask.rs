@@ -4,7 +4,7 @@ use super::layout::Walk;
 use super::{Decisions, Layout};
 use crate::parallel::{Shared, for_each_range};
 use crate::rng::keep_bits_at;
-use crate::simd::{AesLevel, STEP};
+use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
 
 /// Elements drawn at a time.
 const PIECE: usize = 4096;
@@ -12,13 +12,23 @@ const PIECE: usize = 4096;
 /// Fewer elements than this for a thread are not worth waking it.
 const GRAIN: usize = 1 << 16;
 
-/// Bit `i` of `bits` as byte `i`, 0 or 1.
-#[inline(always)]
-fn spread(bits: u8) -> [u8; 8] {
-    // The product puts a copy of the byte at every 7th bit, so that bit 8 i of the sum is bit i; no two copies collide
-    // where the lower seven bits are taken alone.
-    let low = u64::from(bits & 0x7F).wrapping_mul(0x0002_0408_1020_4081) & 0x0101_0101_0101_0101;
-    (low | u64::from(bits >> 7) << 56).to_le_bytes()
+struct Spread<'a>(&'a [u32], &'a mut [u8]);
+
+impl AesKernel for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Aes>(self, a: A) {
+        let mut chunks = self.1.chunks_exact_mut(STEP);
+        for (bytes, &word) in (&mut chunks).zip(self.0) {
+            // SAFETY: a chunk is 32 bytes.
+            unsafe { a.store_bools(a.keep_from_bits(word), bytes.as_mut_ptr()) };
+        }
+        let rest = chunks.into_remainder();
+        for (i, byte) in rest.iter_mut().enumerate() {
+            *byte = (self.0[self.0.len() - 1] >> i & 1) as u8;
+        }
+    }
 }
 
 /// `out[i]` becomes 1 where element `i` is kept, else 0.
@@ -32,11 +42,8 @@ pub fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
         for (i, piece) in out.chunks_mut(PIECE).enumerate() {
             let start = offset + (range.start + i * PIECE) as u64;
             keep_bits_at(level, key, threshold, start, &mut bits, piece.len());
-            for (bytes, word) in piece.chunks_mut(STEP).zip(bits) {
-                for (eight, byte) in bytes.chunks_mut(8).zip(word.to_le_bytes()) {
-                    eight.copy_from_slice(&spread(byte)[..eight.len()]);
-                }
-            }
+            let words = piece.len().div_ceil(STEP);
+            dispatch_aes_at(level, Spread(&bits[..words], piece));
         }
     });
 }
@@ -48,16 +55,27 @@ pub fn mask_bits(level: AesLevel, decisions: Decisions, n: usize, out: &mut [u8]
     for_each_range(shared.len(), GRAIN / 8, |range| {
         // SAFETY: ranges do not overlap.
         let out = unsafe { shared.part(range.clone()) };
-        let mut bits = [0; PIECE / STEP];
-        for (i, piece) in out.chunks_mut(PIECE / 8).enumerate() {
-            let first = (range.start + i * PIECE / 8) * 8;
-            let count = (piece.len() * 8).min(n - first);
-            keep_bits_at(level, key, threshold, offset + first as u64, &mut bits, count);
-            for (bytes, word) in piece.chunks_mut(4).zip(bits) {
-                bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
-            }
+        let first = 8 * range.start;
+        let count = (8 * out.len()).min(n - first);
+        // SAFETY: any four bytes are a word.
+        let (before, words, after) = unsafe { out.align_to_mut::<u32>() };
+        let (head, body) = (count.min(8 * before.len()), 32 * words.len());
+        let start = offset + first as u64;
+        few(level, Decisions { offset: start, ..decisions }, head, before);
+        keep_bits_at(level, key, threshold, start + head as u64, words, body.min(count - head));
+        for word in words {
+            *word = word.to_le();
         }
+        let done = (head + body).min(count);
+        few(level, Decisions { offset: start + done as u64, ..decisions }, count - done, after);
     });
+}
+
+/// At most a word of decisions as bytes.
+fn few(level: AesLevel, decisions: Decisions, n: usize, out: &mut [u8]) {
+    let mut bits = [0];
+    keep_bits_at(level, decisions.key, decisions.threshold, decisions.offset, &mut bits, n);
+    out.copy_from_slice(&bits[0].to_le_bytes()[..out.len()]);
 }
 
 /// Spreads decisions of the noise over an array: `out`, at the layout's output steps, becomes `noise` at its noise steps.

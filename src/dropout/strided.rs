@@ -1,6 +1,6 @@
 //! Layer 2: any layout: decisions as bits for a piece of a run, then the transform on it.
 
-use super::contiguous::{GRAIN, Pointer, apply_contiguous, partial_step, step};
+use super::contiguous::{GRAIN, Pointer, apply_at, apply_contiguous, partial_step, step};
 use super::layout::{Place, Walk};
 use super::{Decisions, Layout, Sample, Transform, gaussian};
 use crate::parallel::for_each_range;
@@ -9,6 +9,9 @@ use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
 
 /// Elements of a piece of a run: its decisions take 512 bytes and stay in L1 beside 2 x 16 KiB of `f32`.
 const PIECE: usize = 4096;
+
+/// From so many elements on a dense run is worth a call of its own.
+const FUSED_FROM: usize = 128;
 
 /// Transforms an array of any layout, in parallel where it pays.
 ///
@@ -63,6 +66,11 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
         let ready = self.transform.ready(a.simd());
         let mut bits = [0u32; PIECE / STEP];
         let inner = self.layout.inner();
+        let repeats = self.layout.outer().last().is_some_and(|axis| axis.noise == 0);
+        if inner.noise == 1 && inner.size >= FUSED_FROM && inner.is_dense(size_of::<T>()) && !repeats {
+            return self.fused(A::LEVEL);
+        }
+        let mut shared = Shared::new();
         for from in self.elements.clone().step_by(PIECE) {
             let n = PIECE.min(self.elements.end - from);
             let mut walk = Walk::from(self.layout.outer(), self.runs.start);
@@ -73,7 +81,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
                 let noise = noise + from as u64 * inner.noise;
                 if drawn != Some(noise) {
                     drawn = Some(noise);
-                    self.draw(A::LEVEL, inner.noise, noise, n, &mut bits);
+                    self.draw(A::LEVEL, inner.noise, noise, n, &mut bits, &mut shared);
                 }
                 let (input, output) = (input + from as isize * inner.input, output + from as isize * inner.output);
                 let (x, y) = (self.x.wrapping_byte_offset(input), self.y.wrapping_byte_offset(output));
@@ -91,16 +99,62 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
 }
 
 impl<T: Sample, F: Transform<T::Work>> Runs<'_, T, F> {
+    /// Dense runs, each with decisions of its own: as contiguous arrays one after the other.
+    #[inline(always)]
+    fn fused(&self, level: AesLevel) {
+        let n = self.elements.len();
+        let mut walk = Walk::from(self.layout.outer(), self.runs.start);
+        for _ in self.runs.clone() {
+            let Place { input, output, noise } = walk.place();
+            walk.advance();
+            let from = self.elements.start;
+            let offset = self.decisions.offset + noise + from as u64;
+            let x = self.x.wrapping_byte_offset(input).wrapping_add(from);
+            let y = self.y.wrapping_byte_offset(output).wrapping_add(from);
+            // SAFETY: `n` positions of the inner axis are within the layout, side by side.
+            unsafe { apply_at(level, Decisions { offset, ..self.decisions }, self.transform, x, y, n, false) };
+        }
+    }
+
     /// Decisions for `n` elements of a run whose first noise element is `noise`; innermost noise steps are 1 or 0.
     #[inline(always)]
-    fn draw(&self, level: AesLevel, stride: u64, noise: u64, n: usize, bits: &mut [u32]) {
+    fn draw(&self, level: AesLevel, stride: u64, noise: u64, n: usize, bits: &mut [u32], shared: &mut Shared) {
         let Decisions { key, threshold, offset } = self.decisions;
         if stride == 1 {
             return keep_bits_at(level, key, threshold, offset + noise, bits, n);
         }
-        keep_bits_at(level, key, threshold, offset + noise, bits, 1);
-        let all = if bits[0] & 1 == 1 { !0 } else { 0 };
+        let kept = shared.kept(level, Decisions { offset: offset + noise, ..self.decisions });
+        let all = if kept { !0 } else { 0 };
         bits[..n.div_ceil(STEP)].fill(all);
+    }
+}
+
+/// Decisions that hold for whole runs, drawn ahead: runs mostly follow one another in the noise.
+struct Shared {
+    first: u64,
+    bits: [u32; Shared::COUNT / STEP],
+    drawn: bool,
+}
+
+impl Shared {
+    const COUNT: usize = 512;
+
+    fn new() -> Self {
+        Self { first: 0, bits: [0; Self::COUNT / STEP], drawn: false }
+    }
+
+    /// The decision at the offset.
+    #[inline(always)]
+    fn kept(&mut self, level: AesLevel, decisions: Decisions) -> bool {
+        let Decisions { key, threshold, offset } = decisions;
+        if !self.drawn || offset.wrapping_sub(self.first) >= Self::COUNT as u64 {
+            // What is drawn beyond the end of the noise is not used.
+            self.first = offset & !127;
+            self.drawn = true;
+            keep_bits_at(level, key, threshold, self.first, &mut self.bits, Self::COUNT);
+        }
+        let i = (offset - self.first) as usize;
+        self.bits[i / STEP] >> (i % STEP) & 1 == 1
     }
 }
 

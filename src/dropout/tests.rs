@@ -110,7 +110,7 @@ proptest! {
         wide in any::<[bool; 4]>(),
         shared in any::<[bool; 4]>(),
         reversed in any::<bool>(),
-        inner in 1usize..90,
+        inner in prop_oneof![1usize..90, 120usize..300],
     ) {
         let mut sizes = sizes;
         *sizes.last_mut().unwrap() = inner;

@@ -204,6 +204,34 @@ pub fn keep_bits_at(level: AesLevel, key: Key, rate: Threshold, start: u64, out:
     }
 }
 
+/// Words between two looks at ties, and their blocks.
+const GROUP: usize = 4;
+const GROUP_BLOCKS: u64 = (GROUP * STEP) as u64 / 8;
+
+/// Whole groups of words from a block that starts a group.
+#[inline(always)]
+fn aligned_groups<A: Aes>(a: A, draw: &Draw<A>, mut block: u64, out: &mut [u32]) {
+    let (draw, mut window, mut at) = (*draw, None, 0);
+    for group in out.chunks_exact_mut(GROUP) {
+        if window.is_none() || block.is_multiple_of(256) {
+            window = Some(draw.window(a, block & !255));
+            at = block as usize % 256 / 4;
+        }
+        let Some(common) = window else { return };
+        let mut near = a.far();
+        for (i, word) in group.iter_mut().enumerate() {
+            *word = a.keep_to_bits(draw.provisional_in(a, common, at + i, &mut near));
+        }
+        if a.met(near) {
+            for (i, word) in group.iter_mut().enumerate() {
+                *word &= !tied(a, draw.key, draw.threshold, block + 4 * i as u64);
+            }
+        }
+        at += GROUP;
+        block += GROUP_BLOCKS;
+    }
+}
+
 struct KeepBits<'a> {
     key: Key,
     rate: Threshold,
@@ -220,7 +248,15 @@ impl AesKernel for KeepBits<'_> {
         let (mut block, shift) = (self.start / 8, self.start % 8);
         let mut counters = draw.counters(a, block);
         if shift == 0 {
-            for word in self.out {
+            let (whole, rest) = if block.is_multiple_of(GROUP_BLOCKS) {
+                self.out.split_at_mut(self.out.len() / GROUP * GROUP)
+            } else {
+                self.out.split_at_mut(0)
+            };
+            aligned_groups(a, &draw, block, whole);
+            block += 4 * whole.len() as u64;
+            counters = draw.counters(a, block);
+            for word in rest {
                 *word = a.keep_to_bits(draw.step(a, counters, block));
                 counters = a.advance(counters, 4);
                 block += 4;

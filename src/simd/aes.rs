@@ -93,6 +93,11 @@ pub trait Aes: Copy + Send + Sync + 'static {
     fn keep_from_bits(self, bits: u32) -> Self::Keep;
     /// Decisions as bits.
     fn keep_to_bits(self, keep: Self::Keep) -> u32;
+    /// Decisions as 32 bytes, 0 or 1.
+    ///
+    /// # Safety
+    /// 32 bytes at `p` are writable.
+    unsafe fn store_bools(self, keep: Self::Keep, p: *mut u8);
     /// Asks for the cache line at `p`, whose address need not be valid.
     fn prefetch<T>(self, p: *const T);
     /// Decisions 16 `part` to 16 `part` + 15, `part < 2`.

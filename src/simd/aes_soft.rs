@@ -219,6 +219,14 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
+    unsafe fn store_bools(self, keep: u32, p: *mut u8) {
+        for i in 0..32 {
+            // SAFETY: the caller promises 32 bytes.
+            unsafe { p.add(i).write((keep >> i & 1) as u8) };
+        }
+    }
+
+    #[inline(always)]
     fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]

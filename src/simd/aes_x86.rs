@@ -162,6 +162,12 @@ impl Aes for Vaes512 {
     }
 
     #[inline(always)]
+    unsafe fn store_bools(self, keep: __mmask32, p: *mut u8) {
+        // SAFETY: the caller promises 32 bytes; the token proves the level.
+        unsafe { _mm256_storeu_si256(p.cast(), _mm256_maskz_set1_epi8(keep, 1)) }
+    }
+
+    #[inline(always)]
     fn prefetch<T>(self, p: *const T) {
         op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
     }
@@ -236,6 +242,16 @@ macro_rules! avx2_decisions {
                 let low = _mm_movemask_epi8(_mm_packs_epi16(keep[0], keep[1])) as u32;
                 low | (_mm_movemask_epi8(_mm_packs_epi16(keep[2], keep[3])) as u32) << 16
             })
+        }
+
+        #[inline(always)]
+        unsafe fn store_bools(self, keep: Keep16, p: *mut u8) {
+            // SAFETY: the caller promises 32 bytes; the token proves the level.
+            unsafe {
+                let one = _mm_set1_epi8(1);
+                _mm_storeu_si128(p.cast(), _mm_and_si128(_mm_packs_epi16(keep[0], keep[1]), one));
+                _mm_storeu_si128(p.add(16).cast(), _mm_and_si128(_mm_packs_epi16(keep[2], keep[3]), one));
+            }
         }
 
         #[inline(always)]
