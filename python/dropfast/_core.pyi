@@ -10,6 +10,37 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Key",
+    "Network",
+    "__version__",
+    "activation",
+    "activation_backward",
+    "aes_level",
+    "alpha_dropout",
+    "alpha_dropout_backward",
+    "dense",
+    "dense_backward",
+    "dropout",
+    "dropout_backward",
+    "dropout_mask",
+    "first_nonfinite_row",
+    "fma_peak_gflops",
+    "gaussian_dropout",
+    "gaussian_dropout_backward",
+    "get_num_threads",
+    "loss",
+    "loss_gradient",
+    "matmul",
+    "optimizer_update",
+    "permutation",
+    "random_normal",
+    "random_uniform",
+    "random_words",
+    "set_num_threads",
+    "simd_level",
+]
+
 __version__: str
 
 _Array = NDArray[Any]
