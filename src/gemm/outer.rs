@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::tile::{All, Broadcast, Lane, Target, Vectors, accumulate, store, zeros};
+use super::tile::{All, Broadcast, Lane, Picked, Registers, Target, Vectors, accumulate, store, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Elements of the largest tile: 24 vectors of `f32`.
@@ -56,6 +56,120 @@ impl<T: Element> Outer<'_, T> {
         assert!(rows.end * T::LANES <= self.x_stride && panels * self.x_stride <= self.x.len());
         assert!(n.next_multiple_of(T::LANES) <= self.dy_stride && self.batch * self.dy_stride <= self.dy.len());
         s.run(Tiles { operands: self, rows, n, sink });
+    }
+}
+
+/// Consecutive rows of a batch that kept the same inputs.
+pub struct RowGroup {
+    /// Rows, beginning with a panel.
+    pub rows: Range<usize>,
+    /// The inputs that are not 0 in these rows, ascending.
+    pub kept: Vec<u32>,
+}
+
+impl<T: Element> Outer<'_, T> {
+    /// [`Outer::run`] for inputs that are 0 outside of `groups`, which cover the batch in order: a group's rows are added
+    /// to the gradient of its own inputs only, which leaves out nothing but additions of 0.
+    ///
+    /// # Panics
+    /// Where a slice is too short for the shapes, or there are more than [`GROUPED_ROWS`] rows.
+    pub fn run_groups<S: Simd>(self, s: S, rows: Range<usize>, n: usize, groups: &[RowGroup], sink: &mut impl Sink<T>) {
+        let panels = self.batch.div_ceil(T::LANES);
+        assert!(rows.len() <= GROUPED_ROWS && groups.iter().all(|group| group.rows.end <= self.batch));
+        assert!(groups.iter().flat_map(|group| &group.kept).all(|&input| rows.contains(&(input as usize))));
+        assert!(rows.end * T::LANES <= self.x_stride && panels * self.x_stride <= self.x.len());
+        assert!(n.next_multiple_of(T::LANES) <= self.dy_stride && self.batch * self.dy_stride <= self.dy.len());
+        s.run(GroupTiles { operands: self, rows, n, groups, sink });
+    }
+}
+
+/// Most rows of the gradient that [`Outer::run_groups`] takes: with three vectors of columns they are 9 KiB, a quarter of
+/// a first-level cache, and stay there while the groups add to them.
+pub const GROUPED_ROWS: usize = 48;
+
+/// The tiles of [`Outer::run_groups`], whose operands were checked.
+struct GroupTiles<'a, 'b, T, Q> {
+    operands: Outer<'a, T>,
+    rows: Range<usize>,
+    n: usize,
+    groups: &'b [RowGroup],
+    sink: &'b mut Q,
+}
+
+impl<T: Element, Q: Sink<T>> Kernel for GroupTiles<'_, '_, T, Q> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let mut column = 0;
+        while column < self.n {
+            if S::LEVEL == Level::Avx512 && self.n - column > 2 * T::LANES {
+                self.columns::<S, 8, 3>(s, column);
+                column += 3 * T::LANES;
+            } else {
+                self.columns::<S, 6, 1>(s, column);
+                column += T::LANES;
+            }
+        }
+    }
+}
+
+impl<T: Element, Q: Sink<T>> GroupTiles<'_, '_, T, Q> {
+    /// All rows of the `NV` vectors of columns from `column` on.
+    #[inline(always)]
+    fn columns<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, column: usize) {
+        let mut gradient = [T::ZERO; GROUPED_ROWS * 3 * 16];
+        let stride = NV * T::LANES;
+        for group in self.groups {
+            let mut kept = group.kept.as_slice();
+            while let Some((inputs, rest)) = kept.split_first_chunk::<MR>() {
+                self.tile::<S, MR, NV>(s, column, group, inputs, &mut gradient);
+                kept = rest;
+            }
+            for &input in kept {
+                self.tile::<S, 1, NV>(s, column, group, &[input], &mut gradient);
+            }
+        }
+        let columns = column..(column + stride).min(self.n);
+        self.sink.take(s, Piece { rows: self.rows.clone(), columns, gradient: &gradient, stride });
+    }
+
+    /// Carries the chains of some inputs on over a group's rows.
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        column: usize,
+        group: &RowGroup,
+        inputs: &[u32; MR],
+        gradient: &mut [T; GROUPED_ROWS * 3 * 16],
+    ) {
+        let Outer { x, x_stride, dy, dy_stride, .. } = self.operands;
+        let places = inputs.map(|input| (input as usize - self.rows.start) * NV * T::LANES);
+        // SAFETY: `Outer::run_groups` checked that panels hold the inputs, rows of `dy` whole vectors up to column `n`, and
+        // that there are at most `GROUPED_ROWS` inputs from `rows.start` on.
+        unsafe {
+            let mut c: Registers<S, T, MR, NV> = zeros::<S, T, MR, NV>(s);
+            for (vectors, place) in c.iter_mut().zip(places) {
+                for (j, vector) in vectors.iter_mut().enumerate() {
+                    *vector = V::<S, T>::load(s, gradient.as_ptr().add(place + j * T::LANES));
+                }
+            }
+            let mut first = group.rows.start;
+            while first < group.rows.end {
+                let rows = Picked(inputs.map(|input| input as usize * T::LANES));
+                let a = Broadcast { start: x.as_ptr().add(first / T::LANES * x_stride), rows, step: 1 };
+                let start = dy.as_ptr().add(first * dy_stride + column);
+                let b = Vectors { start, step: dy_stride, vector: T::LANES };
+                accumulate(s, &mut c, All(T::LANES.min(group.rows.end - first)), a, b);
+                first += T::LANES;
+            }
+            for (vectors, place) in c.into_iter().zip(places) {
+                for (j, vector) in vectors.into_iter().enumerate() {
+                    vector.store(gradient.as_mut_ptr().add(place + j * T::LANES));
+                }
+            }
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! broadcasts, so nothing is packed and every number of features is as good as any other. Up to four panels are
 //! multiplied at a time, which reads the kernel once for all of them.
 
-use super::tile::{All, Broadcast, Rows, Steps, Stride, Target, Unit, Vectors, rows_of_tiles};
-use crate::simd::{Element, Kernel, Level, Simd};
+use super::tile::{
+    All, Broadcast, Kept, Picked, Rows, Steps, Stride, Target, Unit, Vectors, accumulate, rows_of_tiles, zeros,
+};
+use crate::simd::{Element, Kernel, Level, Simd, Vector};
 
 /// Panels that are multiplied at a time on a level: as many as keep a tile at least as tall as wide.
 pub fn panels_at_once(level: Level) -> usize {
@@ -78,6 +80,90 @@ pub fn backward<S: Simd, T: Element>(
     });
 }
 
+/// Which inputs and outputs of a layer take part in a product, ascending.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// Inputs, below `k`.
+    pub inputs: &'a [u32],
+    /// Outputs, below `n`.
+    pub outputs: &'a [u32],
+}
+
+impl Part<'_> {
+    fn check(&self, (k, n): (usize, usize)) {
+        let within = |list: &[u32], bound: usize| list.iter().all(|&index| (index as usize) < bound);
+        assert!(within(self.inputs, k) && within(self.outputs, n), "indices of a product leave its operands");
+    }
+}
+
+/// [`forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone.
+///
+/// # Panics
+/// As [`forward`], and for indices out of range.
+#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
+pub fn forward_part<S: Simd, T: Element>(
+    s: S,
+    (k, n): (usize, usize),
+    kernel: &[T],
+    part: Part<'_>,
+    count: usize,
+    x: &[T],
+    x_stride: usize,
+    y: &mut [T],
+    y_stride: usize,
+) {
+    assert_eq!(kernel.len(), k * n);
+    part.check((k, n));
+    check(x.len(), x_stride, k * T::LANES, count);
+    check(y.len(), y_stride, n * T::LANES, count);
+    s.run(PartProduct {
+        steps: part.inputs,
+        picks: part.outputs,
+        a: kernel.as_ptr(),
+        row: 1,
+        step: n,
+        b: x.as_ptr(),
+        b_stride: x_stride,
+        c: y.as_mut_ptr(),
+        c_stride: y_stride,
+        count,
+    });
+}
+
+/// [`backward`] for some inputs from some outputs: as if the other outputs' gradients were 0; other inputs are left alone.
+///
+/// # Panics
+/// As [`backward`], and for indices out of range.
+#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
+pub fn backward_part<S: Simd, T: Element>(
+    s: S,
+    (k, n): (usize, usize),
+    kernel: &[T],
+    part: Part<'_>,
+    count: usize,
+    dy: &[T],
+    dy_stride: usize,
+    dx: &mut [T],
+    dx_stride: usize,
+) {
+    assert_eq!(kernel.len(), k * n);
+    part.check((k, n));
+    check(dy.len(), dy_stride, n * T::LANES, count);
+    check(dx.len(), dx_stride, k * T::LANES, count);
+    s.run(PartProduct {
+        steps: part.outputs,
+        picks: part.inputs,
+        a: kernel.as_ptr(),
+        row: n,
+        step: 1,
+        b: dy.as_ptr(),
+        b_stride: dy_stride,
+        c: dx.as_mut_ptr(),
+        c_stride: dx_stride,
+        count,
+    });
+}
+
 /// Panels of `used <= stride` elements, `count` of them, lie within `len` elements.
 fn check(len: usize, stride: usize, used: usize, count: usize) {
     assert!(used <= stride && count * stride <= len, "{count} panels of {used} elements, {stride} apart, in {len}");
@@ -135,6 +221,97 @@ impl<T: Element, R: Rows, K: Steps> Kernel for Product<T, R, K> {
                     self.some::<S, 1>(s, first);
                     first += 1;
                 }
+            }
+        }
+    }
+}
+
+/// Rows `picks` of `C = A·B` over `k` in `steps`; made only where pointers and indices are valid for the shapes.
+struct PartProduct<'a, T> {
+    steps: &'a [u32],
+    picks: &'a [u32],
+    a: *const T,
+    /// Elements from one row of `A` to the next.
+    row: usize,
+    /// Elements from one `k` of `A` to the next.
+    step: usize,
+    b: *const T,
+    b_stride: usize,
+    c: *mut T,
+    c_stride: usize,
+    count: usize,
+}
+
+impl<T: Element> PartProduct<'_, T> {
+    /// Tiles of `MR` picked rows of `NV` panels from panel `first` on, while there are so many; returns the rest.
+    ///
+    /// # Safety
+    /// The pointers are valid for them.
+    #[inline(always)]
+    unsafe fn tiles<'p, S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        first: usize,
+        mut picks: &'p [u32],
+    ) -> &'p [u32] {
+        while let Some((rows, rest)) = picks.split_first_chunk::<MR>() {
+            let a = Broadcast { start: self.a, rows: Picked(rows.map(|i| i as usize * self.row)), step: self.step };
+            // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.
+            unsafe {
+                let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
+                let mut c = zeros::<S, T, MR, NV>(s);
+                accumulate(s, &mut c, Kept(self.steps), a, b);
+                for (vectors, &row) in c.into_iter().zip(rows) {
+                    for (j, vector) in vectors.into_iter().enumerate() {
+                        vector.store(self.c.add((first + j) * self.c_stride + row as usize * T::LANES));
+                    }
+                }
+            }
+            picks = rest;
+        }
+        picks
+    }
+
+    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 12 rows, whose offsets take registers.
+    ///
+    /// # Safety
+    /// The pointers are valid for them.
+    #[inline(always)]
+    unsafe fn some<S: Simd, const NV: usize>(&self, s: S, first: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rest = match (S::LEVEL, NV) {
+                (Level::Avx512, 2) => self.tiles::<S, 12, NV>(s, first, self.picks),
+                (Level::Avx512, 1 | 3) => self.tiles::<S, 8, NV>(s, first, self.picks),
+                _ => self.tiles::<S, 6, NV>(s, first, self.picks),
+            };
+            let rest = self.tiles::<S, 4, NV>(s, first, rest);
+            self.tiles::<S, 1, NV>(s, first, rest);
+        }
+    }
+}
+
+impl<T: Element> Kernel for PartProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut first = 0;
+        // SAFETY: whoever made this checked pointers and indices for all panels.
+        unsafe {
+            if panels_at_once(S::LEVEL) == 4 {
+                while self.count - first >= 4 {
+                    self.some::<S, 4>(s, first);
+                    first += 4;
+                }
+                while self.count - first >= 2 {
+                    self.some::<S, 2>(s, first);
+                    first += 2;
+                }
+            }
+            while first < self.count {
+                self.some::<S, 1>(s, first);
+                first += 1;
             }
         }
     }

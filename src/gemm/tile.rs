@@ -67,6 +67,19 @@ impl Rows for Stride {
     }
 }
 
+/// Rows at offsets of their own.
+#[derive(Clone, Copy)]
+pub struct Picked<const MR: usize>(pub [usize; MR]);
+
+impl<const MR: usize> Rows for Picked<MR> {
+    const TALLEST: usize = MR;
+
+    #[inline(always)]
+    fn offset<T: Element>(self, i: usize) -> usize {
+        self.0[i]
+    }
+}
+
 /// Which `k` a product runs over, in ascending order.
 pub trait Steps: Copy {
     /// How many.

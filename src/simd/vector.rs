@@ -34,7 +34,7 @@ pub trait Element: Zeroable + Send + Sync + PartialEq + PartialOrd + Default + s
     /// The vector of this type on level `S`.
     type Vector<S: Simd>: Vector<Elem = Self, Token = S>;
     /// The unsigned integer of the same width.
-    type Bits: Zeroable + Send + Sync + Default + From<u32> + 'static;
+    type Bits: Zeroable + Send + Sync + Default + From<u32> + Into<u64> + 'static;
 
     /// Lanes of a vector, the same on every level.
     const LANES: usize = 64 / size_of::<Self>();

@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::gather::{Gather, Input, Rescaling, Scatter};
 use super::layer::{Layer, NoiseKind};
 use super::noise::{Draw, Rescale, WORD};
-use super::plan::Plan;
+use super::plan::{DensePlace, Plan};
+use super::skip::Skip;
 use super::workspace::{Buffers, Local, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
-use crate::gemm::panel;
+use crate::gemm::panel::{self, Part};
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -73,18 +74,22 @@ impl<'a, T: Element> Pass<'a, T> {
         draws: Option<&[Draw]>,
         words: &mut [u32],
     ) {
+        if let Some(draws) = draws {
+            // SAFETY: the caller's promise.
+            unsafe { self.draw(panels.clone(), first_row, layers.clone(), draws, words) };
+        }
         for layer in layers {
             // SAFETY: the caller's promise; where a layer works in place, only one of the two is used.
             unsafe {
                 match &self.plan.layers[layer] {
                     Layer::Rescaling { .. } => {}
-                    Layer::Dense(_) => self.dense_forward(s, layer, panels.clone()),
+                    Layer::Dense(_) => self.dense_forward(s, layer, panels.clone(), first_row, draws),
                     Layer::Activation(activation) => {
                         let values = self.moved(layer, panels.clone());
                         let stride = self.plan.widths[layer + 1] * T::LANES;
                         values.chunks_exact_mut(stride).for_each(|panel| activate(s, *activation, panel));
                     }
-                    Layer::Noise(_) => self.noise_forward(s, layer, panels.clone(), first_row, draws, words),
+                    Layer::Noise(_) => self.noise_forward(s, layer, panels.clone(), draws),
                 }
             }
         }
@@ -104,10 +109,41 @@ impl<'a, T: Element> Pass<'a, T> {
         }
     }
 
+    /// Draws for the stochastic layers among `layers`, ahead of the products that ask what is dropped.
+    ///
     /// # Safety
     /// As [`Pass::forward`].
-    unsafe fn dense_forward<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>) {
-        let Some(place) = self.plan.dense.iter().find(|place| place.layer == layer) else { return };
+    unsafe fn draw(
+        &self,
+        panels: Range<usize>,
+        first_row: usize,
+        layers: Range<usize>,
+        draws: &[Draw],
+        words: &mut [u32],
+    ) {
+        let inside = self.plan.noise.iter().enumerate().filter(|(_, layer)| layers.contains(layer));
+        for (index, &layer) in inside {
+            let width = self.plan.widths[layer];
+            let words = &mut words[..width.div_ceil(WORD)];
+            for (panel, row) in panels.clone().zip((first_row..).step_by(T::LANES)) {
+                // SAFETY: the caller has the panel for itself.
+                let mut drawn = unsafe { self.buffers.drawn(index, width, panel) };
+                draws[index].draw(row, width, words, &mut drawn);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Pass::forward`].
+    unsafe fn dense_forward<S: Simd>(
+        &self,
+        s: S,
+        layer: usize,
+        panels: Range<usize>,
+        first_row: usize,
+        draws: Option<&[Draw]>,
+    ) {
+        let (_, place) = self.dense_place(layer);
         // SAFETY: the caller's promise; a dense layer's output is a buffer of its own.
         let (kernel, x, y) = unsafe {
             (
@@ -116,8 +152,25 @@ impl<'a, T: Element> Pass<'a, T> {
                 self.value(layer + 1, panels.clone()),
             )
         };
+        let shape = (place.inputs, place.outputs);
         let (x_stride, y_stride) = (place.inputs * T::LANES, place.outputs * T::LANES);
-        panel::forward(s, (place.inputs, place.outputs), kernel, panels.len(), x, x_stride, y, y_stride);
+        match draws.and_then(|draws| Skip::new::<T>(place, draws)) {
+            None => panel::forward(s, shape, kernel, panels.len(), x, x_stride, y, y_stride),
+            Some(skip) => {
+                if skip.drops_outputs() {
+                    // What is left out must be a number: dropping it makes it 0, but not its derivative.
+                    y.fill(T::ZERO);
+                }
+                for run in skip.runs(panels.clone(), first_row / T::LANES) {
+                    // SAFETY: the panels were drawn, by this member.
+                    let (inputs, outputs) = unsafe { skip.kept(&self.buffers, place, run.start) };
+                    let part = Part { inputs: &inputs, outputs: &outputs };
+                    let (first, count) = (run.start - panels.start, run.len());
+                    let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
+                    panel::forward_part(s, shape, kernel, part, count, x, x_stride, y, y_stride);
+                }
+            }
+        }
         if let Some(bias) = place.bias {
             // SAFETY: nobody writes the parameters.
             let bias = unsafe { self.parameters[bias].get() };
@@ -127,15 +180,7 @@ impl<'a, T: Element> Pass<'a, T> {
 
     /// # Safety
     /// As [`Pass::forward`].
-    unsafe fn noise_forward<S: Simd>(
-        &self,
-        s: S,
-        layer: usize,
-        panels: Range<usize>,
-        first_row: usize,
-        draws: Option<&[Draw]>,
-        words: &mut [u32],
-    ) {
+    unsafe fn noise_forward<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>, draws: Option<&[Draw]>) {
         let width = self.plan.widths[layer];
         // SAFETY: the caller's promise.
         let values = unsafe { self.moved(layer, panels.clone()) };
@@ -147,14 +192,17 @@ impl<'a, T: Element> Pass<'a, T> {
             }
             return;
         };
-        let words = &mut words[..width.div_ceil(WORD)];
-        let rows = (first_row..).step_by(T::LANES);
-        for ((panel, row), values) in panels.zip(rows).zip(values.chunks_exact_mut(width * T::LANES)) {
+        for (panel, values) in panels.zip(values.chunks_exact_mut(width * T::LANES)) {
             // SAFETY: the caller has the panel for itself.
-            let mut drawn = unsafe { self.buffers.drawn(index, width, panel) };
-            draws[index].draw(row, width, words, &mut drawn);
+            let drawn = unsafe { self.buffers.drawn(index, width, panel) };
             draws[index].forward(s, values, &drawn);
         }
+    }
+
+    /// The number of a dense layer among its kind, and its place.
+    fn dense_place(&self, layer: usize) -> (usize, &DensePlace) {
+        let mut all = self.plan.dense.iter().enumerate();
+        all.find(|(_, place)| place.layer == layer).expect("`dense` lists all dense layers")
     }
 
     /// The number of a stochastic layer among its kind.
@@ -198,7 +246,7 @@ impl<'a, T: Element> Pass<'a, T> {
                 }
                 Layer::Dense(_) => {
                     // SAFETY: the caller's promise.
-                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), gradient, spare) };
+                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), draws, gradient, spare) };
                     if !goes_on {
                         return;
                     }
@@ -212,14 +260,16 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// As [`Pass::forward`].
-    unsafe fn dense_backward<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>, dy: &[T], dx: &mut [T]) -> bool {
-        let (index, place) = self
-            .plan
-            .dense
-            .iter()
-            .enumerate()
-            .find(|(_, place)| place.layer == layer)
-            .expect("`dense` lists all dense layers");
+    unsafe fn dense_backward<S: Simd>(
+        &self,
+        s: S,
+        layer: usize,
+        panels: Range<usize>,
+        draws: &[Draw],
+        dy: &[T],
+        dx: &mut [T],
+    ) -> bool {
+        let (index, place) = self.dense_place(layer);
         let stride = place.outputs * T::LANES;
         let rows = row_stride::<T>(place.outputs);
         for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
@@ -234,7 +284,19 @@ impl<'a, T: Element> Pass<'a, T> {
         // SAFETY: nobody writes the parameters.
         let kernel = unsafe { self.parameters[place.kernel].get() };
         let shape = (place.inputs, place.outputs);
-        panel::backward(s, shape, kernel, panels.len(), dy, stride, dx, place.inputs * T::LANES);
+        let dx_stride = place.inputs * T::LANES;
+        let Some(skip) = Skip::new::<T>(place, draws) else {
+            panel::backward(s, shape, kernel, panels.len(), dy, stride, dx, dx_stride);
+            return true;
+        };
+        for run in skip.runs(panels.clone(), panels.start) {
+            // SAFETY: the panels were drawn in the forward pass, by this member.
+            let (inputs, outputs) = unsafe { skip.kept(&self.buffers, place, run.start) };
+            let part = Part { inputs: &inputs, outputs: &outputs };
+            let (first, count) = (run.start - panels.start, run.len());
+            let (dy, dx) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
+            panel::backward_part(s, shape, kernel, part, count, dy, stride, dx, dx_stride);
+        }
         true
     }
 }

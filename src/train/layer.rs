@@ -101,6 +101,16 @@ impl Noise {
         Ok(())
     }
 
+    /// How many consecutive panels of `lanes` rows have one mask, counted from the start of a batch; None where rows of
+    /// a panel differ.
+    pub fn panels_per_mask(&self, lanes: usize) -> Option<usize> {
+        match self.sharing {
+            Sharing::Rows(rows) => rows.is_multiple_of(lanes).then_some(rows / lanes),
+            Sharing::Batch => Some(usize::MAX),
+            Sharing::Features => None,
+        }
+    }
+
     /// The number of the first draw of batch row `row`, and how many it has, for `width` features.
     pub fn draws(&self, row: usize, width: usize) -> (u64, usize) {
         match self.sharing {

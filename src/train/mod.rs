@@ -3,6 +3,7 @@
 //! * [`layer`], [`plan`]: what a network is, and where its values lie.
 //! * [`gather`], [`batch`], [`noise`]: phase one of a step, rows of the batch through the network and back.
 //! * [`jobs`], [`phase_two`], [`update`]: phase two, weight gradients into the optimizer.
+//! * [`skip`]: what products may leave out where rows share a mask.
 //! * [`run`]: a run of batches; [`predict`]: inference and Monte Carlo averages.
 //! * [`loss`], [`optimizer`]: their formulas.
 //! * [`workspace`]: the buffers.
@@ -18,6 +19,7 @@ pub mod phase_two;
 pub mod plan;
 pub mod predict;
 pub mod run;
+pub mod skip;
 pub mod update;
 pub mod workspace;
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 use super::batch::Pass;
 use super::jobs::Job;
 use super::layer::Limits;
+use super::noise::Draw;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
 use super::plan::DensePlace;
+use super::skip::row_groups;
 use super::update::{Apply, Direct, MaxNorm, Parameter, Store, SumOfSquares};
 use super::workspace::row_stride;
 use crate::gemm::outer::{ColumnSums, Outer, Piece, Sink};
@@ -41,6 +43,8 @@ pub struct PhaseTwo<'a, 'b, S, T: Element> {
     pub member: &'a Member<'a>,
     /// Rows of the batch.
     pub batch: usize,
+    /// Its stochastic layers.
+    pub draws: &'a [Draw],
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {
@@ -90,7 +94,13 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         };
         let x_stride = place.inputs * T::LANES;
         let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch: self.batch };
-        operands.run(self.s, job.rows.clone(), place.outputs, &mut sink(place.kernel));
+        // SAFETY: decisions are only read between the barriers of phase two.
+        let groups = unsafe { row_groups(&self.pass.buffers, &place, self.draws, self.batch, job.rows.clone()) };
+        let mut kernel = sink(place.kernel);
+        match groups {
+            None => operands.run(self.s, job.rows.clone(), place.outputs, &mut kernel),
+            Some(groups) => operands.run_groups(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel),
+        }
         if let Some(bias) = place.bias.filter(|_| job.rows.start == 0) {
             self.s.run(ColumnSums { dy, stride, batch: self.batch, n: place.outputs, sink: &mut sink(bias) });
         }

@@ -3,7 +3,7 @@
 //! Value 0 is the input, value `i + 1` the output of layer `i`. A layer writes over its input unless backward needs that
 //! input: as the input of a `Dense` (for its weight gradient), as the pre-activation or the output of an activation.
 
-use super::layer::{Layer, Noise};
+use super::layer::{Layer, Noise, NoiseKind};
 use crate::dense::activation::Saved;
 use crate::error::{Error, Result};
 
@@ -20,6 +20,10 @@ pub struct DensePlace {
     pub kernel: usize,
     /// Index of the bias among the parameters.
     pub bias: Option<usize>,
+    /// The stochastic layer, by its number, that drops inputs of this layer.
+    pub input_noise: Option<usize>,
+    /// The one that drops its outputs, directly or after an activation.
+    pub output_noise: Option<usize>,
 }
 
 /// A stack of layers with its values and memory laid out.
@@ -62,7 +66,29 @@ impl Plan {
         for layer in layers {
             plan.push(layer)?;
         }
+        plan.find_neighbours();
         Ok(plan)
+    }
+
+    /// Notes beside each dense layer which stochastic layers drop its inputs and outputs.
+    fn find_neighbours(&mut self) {
+        for index in 0..self.dense.len() {
+            let layer = self.dense[index].layer;
+            self.dense[index].input_noise = layer.checked_sub(1).and_then(|before| self.dropping(before));
+            let after = layer + 1;
+            let activated = matches!(self.layers.get(after), Some(Layer::Activation(f)) if !f.is_softmax());
+            self.dense[index].output_noise = self.dropping(after + usize::from(activated));
+        }
+    }
+
+    /// The number of the stochastic layer at `layer`, if it drops elements to 0.
+    fn dropping(&self, layer: usize) -> Option<usize> {
+        match self.layers.get(layer)? {
+            Layer::Noise(noise) if matches!(noise.kind, NoiseKind::Dropout | NoiseKind::ClassicDropout) => {
+                self.noise.iter().position(|&other| other == layer)
+            }
+            _ => None,
+        }
     }
 
     fn push(&mut self, layer: Layer) -> Result<()> {
@@ -82,7 +108,16 @@ impl Plan {
                 self.parameters.push(width * outputs);
                 let bias = dense.bias.map(|_| kernel + 1);
                 self.parameters.extend(bias.map(|_| outputs));
-                self.dense.push(DensePlace { layer: index, inputs: width, outputs, kernel, bias });
+                let (input_noise, output_noise) = (None, None);
+                self.dense.push(DensePlace {
+                    layer: index,
+                    inputs: width,
+                    outputs,
+                    kernel,
+                    bias,
+                    input_noise,
+                    output_noise,
+                });
             }
             Layer::Noise(noise) => {
                 noise.check()?;

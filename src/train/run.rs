@@ -224,6 +224,7 @@ where
                 mine: mine.clone(),
                 member,
                 batch: rows.len(),
+                draws: &draws,
             };
             with_rule(&run.optimizer, run.learning_rates[number], step, two);
             if member.index == 0 && self.started.elapsed() >= run.budget {

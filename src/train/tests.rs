@@ -167,6 +167,57 @@ fn all_levels_and_threads_train_the_same_bits() {
     bits_agree::<f64>();
 }
 
+/// Row groups of whole panels, whose dropped units products leave out; without `neighbours` nothing is left out.
+fn grouped<T: Element + std::ops::Add<Output = T>>(sharing: Sharing, rate: f64) {
+    let layers = || {
+        vec![
+            noise(NoiseKind::Dropout, 0.2, sharing),
+            dense(67),
+            Layer::Activation(Activation::Relu),
+            noise(NoiseKind::Dropout, rate, sharing),
+            dense(53),
+            Layer::Activation(Activation::Tanh),
+            noise(NoiseKind::ClassicDropout, rate, sharing),
+            dense(CLASSES),
+            Layer::Activation(Activation::Softmax),
+        ]
+    };
+    let dense_only = || {
+        let mut layers = layers();
+        // Activations that change nothing between dropout and product keep them from being neighbours.
+        for place in [7, 4, 1] {
+            layers.insert(place, Layer::Activation(Activation::LeakyRelu { negative_slope: 1.0 }));
+            layers.insert(place, Layer::Activation(Activation::LeakyRelu { negative_slope: 1.0 }));
+        }
+        for place in [10, 5] {
+            layers.insert(place, Layer::Activation(Activation::LeakyRelu { negative_slope: 1.0 }));
+        }
+        layers
+    };
+    let weights = initial(&layers());
+    for batch in [19, 64, 75] {
+        for settings in &settings(batch)[..2] {
+            let whole = train::<T>(dense_only(), &weights, settings, Level::Scalar, 1, 3);
+            for level in available() {
+                for members in [1, 2] {
+                    let part = train::<T>(layers(), &weights, settings, level, members, 3);
+                    assert_eq!(part, whole, "batch {batch}, {sharing:?}, rate {rate}, {level:?}, {members} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn leaving_out_dropped_units_changes_no_bit() {
+    for sharing in [Sharing::Rows(16), Sharing::Rows(32), Sharing::Batch] {
+        for rate in [0.5, 0.9, 1.0] {
+            grouped::<f32>(sharing, rate);
+            grouped::<f64>(sharing, rate);
+        }
+    }
+}
+
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let layers = || {

@@ -1,0 +1,126 @@
+//! Layer 4: which parts of a product a step may leave out.
+//!
+//! Where all rows of some panels share one mask, a dropped unit is a column that those rows don't need. Leaving it out
+//! leaves out additions of 0 to chains that start at +0, so the result is the same to the bit; what is saved is the
+//! work.
+
+use std::ops::Range;
+
+use super::noise::{Draw, WORD};
+use super::plan::DensePlace;
+use super::workspace::Buffers;
+use crate::gemm::outer::RowGroup;
+use crate::simd::Element;
+
+/// The least rate at which a product leaves out dropped units: below it, reading indices costs what they save.
+const LEAST_RATE: f64 = 0.05;
+
+/// The least number of rows that a weight gradient must save per group and tile: its registers are loaded and stored once a
+/// group, which takes the time of about three rows.
+const LEAST_ROWS: f64 = 4.0;
+
+/// The stochastic layers whose dropped units the products of a dense layer leave out, and for how many panels they
+/// stay the same.
+pub struct Skip {
+    inputs: Option<usize>,
+    outputs: Option<usize>,
+    panels: usize,
+}
+
+impl Skip {
+    /// What to leave out at a step; None where nothing is.
+    pub fn new<T: Element>(place: &DensePlace, draws: &[Draw]) -> Option<Self> {
+        let mut panels = usize::MAX;
+        let mut side = |noise: Option<usize>| {
+            let draw = &draws[noise?];
+            let same = draw.noise.panels_per_mask(T::LANES)?;
+            (draw.noise.rate >= LEAST_RATE).then(|| panels = panels.min(same)).and(noise)
+        };
+        let (inputs, outputs) = (side(place.input_noise), side(place.output_noise));
+        (inputs.is_some() || outputs.is_some()).then_some(Self { inputs, outputs, panels })
+    }
+
+    /// Whether outputs are left out.
+    pub fn drops_outputs(&self) -> bool {
+        self.outputs.is_some()
+    }
+
+    /// Cuts panels, the first of which is number `first` of its batch, into runs with the same masks.
+    pub fn runs(&self, panels: Range<usize>, first: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let same = self.panels;
+        let mut start = panels.start;
+        std::iter::from_fn(move || {
+            let left = same - (first + start - panels.start) % same;
+            let run = start..panels.end.min(start.saturating_add(left));
+            start = run.end;
+            (!run.is_empty()).then_some(run)
+        })
+    }
+
+    /// The inputs and outputs that take part for a panel.
+    ///
+    /// # Safety
+    /// Nobody writes the panel's decisions.
+    pub unsafe fn kept<T: Element>(
+        &self,
+        buffers: &Buffers<'_, T>,
+        place: &DensePlace,
+        panel: usize,
+    ) -> (Vec<u32>, Vec<u32>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (
+                kept_of(buffers, self.inputs, place.inputs, panel, 0..place.inputs),
+                kept_of(buffers, self.outputs, place.outputs, panel, 0..place.outputs),
+            )
+        }
+    }
+}
+
+/// Which of `features` a stochastic layer over `width` features keeps in a panel whose rows share its mask; all without one.
+///
+/// # Safety
+/// Nobody writes the panel's decisions.
+unsafe fn kept_of<T: Element>(
+    buffers: &Buffers<'_, T>,
+    noise: Option<usize>,
+    width: usize,
+    panel: usize,
+    features: Range<usize>,
+) -> Vec<u32> {
+    let Some(noise) = noise else { return features.map(|feature| feature as u32).collect() };
+    let words = width.div_ceil(WORD) * T::LANES;
+    // SAFETY: the caller's promise.
+    let bits = unsafe { &buffers.bits[noise].view()[panel * words..(panel + 1) * words] };
+    let is_kept = |feature: &usize| {
+        let word: u64 = bits[feature / WORD * T::LANES].into();
+        word >> (feature % WORD) & 1 == 1
+    };
+    features.filter(is_kept).map(|feature| feature as u32).collect()
+}
+
+/// The row groups of a weight gradient and the inputs that each kept, of those in `inputs`; None where leaving out the
+/// others does not pay.
+///
+/// # Safety
+/// Nobody writes the decisions of the batch's panels.
+pub unsafe fn row_groups<T: Element>(
+    buffers: &Buffers<'_, T>,
+    place: &DensePlace,
+    draws: &[Draw],
+    batch: usize,
+    inputs: Range<usize>,
+) -> Option<Vec<RowGroup>> {
+    let noise = place.input_noise?;
+    let layer = draws[noise].noise;
+    let rows = layer.panels_per_mask(T::LANES)?.saturating_mul(T::LANES).min(batch);
+    if layer.rate * (rows as f64) < LEAST_ROWS {
+        return None;
+    }
+    let group = |start: usize| RowGroup {
+        rows: start..batch.min(start + rows),
+        // SAFETY: the caller's promise.
+        kept: unsafe { kept_of(buffers, Some(noise), place.inputs, start / T::LANES, inputs.clone()) },
+    };
+    Some((0..batch).step_by(rows).map(group).collect())
+}
