@@ -156,7 +156,7 @@ def test_weights_of_samples_matter(iris):
     model = DropoutMLPClassifier(16, dropout=0.1, learning_rate_init=0.02, random_state=0)
     predicted = model.fit(x, y, sample_weight=weights).predict(x)
     assert not (predicted == 2).any()
-    with pytest.raises(ValueError, match=r"[Nn]egative"):
+    with pytest.raises(ValueError, match=r"sample_weight must be at least 0\. Received: -1"):
         model.fit(x, y, sample_weight=-np.ones(len(y)))
 
 

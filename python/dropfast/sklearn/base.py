@@ -189,7 +189,9 @@ class DropoutMLP(BaseEstimator, metaclass=ABCMeta):
         targets, outputs = self._targets(checked[1], classes)
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, checked[0], ensure_non_negative=True)
+            weights = _check_sample_weight(sample_weight, checked[0])
+            if (weights < 0.0).any():
+                raise ValueError(f"sample_weight must be at least 0. Received: {weights.min()}")
         return checked[0], targets, outputs, weights
 
     def _numeric(self) -> bool:
