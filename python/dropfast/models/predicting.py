@@ -96,16 +96,10 @@ class Predicting(Stack):
         (3, 2)
         """
         runner = self._runner
-        if (
-            type(runner) is Native
-            and type(x) is np.ndarray
-            and callbacks is None
-            and steps is None
-            and (rows := runner.direct(x)) is not None
-            and x.shape[1:] == self.input_shape[1:]
-            and len(x)
-        ):
-            return runner.forward(rows)
+        if type(runner) is Native and type(x) is np.ndarray and callbacks is None and steps is None:
+            outputs = runner.at_once(x)
+            if outputs is not None:
+                return outputs
         array = self._take(x)
         if batch_size is not None and steps is not None:
             array = array[: batch_size * steps]
