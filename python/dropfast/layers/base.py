@@ -13,20 +13,10 @@ from numpy.typing import ArrayLike, DTypeLike
 from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text
 from dropfast.configurable import Configurable, snake_case
+from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
 
 KeyMaker = Callable[[], Key]
-
-
-@dataclass(eq=False)
-class Weight:
-    """One array of weights with what acts on it in training."""
-
-    name: str
-    value: Array
-    regularizer: regularizers.Regularizer | None = None
-    constraint: constraints.Constraint | None = None
-    trainable: bool = True
 
 
 @dataclass(eq=False)
@@ -383,22 +373,3 @@ class Layer(Configurable):
             return super().__repr__()
         finally:
             self.name = name
-
-
-def copy_weights(owner: str, own: Sequence[Weight], weights: Sequence[ArrayLike]) -> None:
-    """Copy arrays into weights; checks all before it changes one."""
-    if len(weights) != len(own):
-        raise ValueError(
-            f"weights of {owner} must be {len(own)} arrays. Received: {len(weights)} arrays"
-        )
-    arrays = [np.asarray(array) for array in weights]
-    for i, (weight, array) in enumerate(zip(own, arrays, strict=True)):
-        if array.shape != weight.value.shape:
-            raise ValueError(
-                f"weights[{i}] of {owner} ({weight.name}) must have shape "
-                f"{shape_text(weight.value.shape)}. Received: shape {shape_text(array.shape)}"
-            )
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"weights[{i}] must hold numbers. Received: dtype={array.dtype}")
-    for weight, array in zip(own, arrays, strict=True):
-        weight.value[...] = array

@@ -6,7 +6,8 @@ from typing import Any
 
 from dropfast import _core, activations, constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
-from dropfast.layers.base import Layer, Passage, Weight
+from dropfast.layers.base import Layer, Passage
+from dropfast.layers.weight import Weight
 
 
 class Dense(Layer):

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast.arrays import Array, Shape, float_dtype, shape_text
 from dropfast.configurable import Configurable
-from dropfast.layers.base import Layer, Weight, copy_weights
+from dropfast.layers.base import Layer
 from dropfast.layers.input import Input
+from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
 from dropfast.training.engine import Engine, Native
 from dropfast.training.plan import Plan, make_plan

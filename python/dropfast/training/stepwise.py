@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from dropfast import _core
 from dropfast.arrays import Array
 from dropfast.layers import Activation, Dense
-from dropfast.layers.base import Passage, Weight
+from dropfast.layers.base import Passage
+from dropfast.layers.weight import Weight
 from dropfast.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from dropfast.optimizers import Optimizer
 from dropfast.random import Key
