@@ -15,10 +15,11 @@ use super::key::Key as PyKey;
 use super::layers::layers_from_python;
 use super::loss::loss_from_python;
 use super::optimizer::optimizer_from_python;
+use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Shared, View, num_threads};
 use crate::rng::Key;
-use crate::simd::{Element, level};
+use crate::simd::level;
 use crate::train::gather::Input;
 use crate::train::layer::{Dense, Layer, Limits};
 use crate::train::loss::Targets;
@@ -52,7 +53,7 @@ enum Buffers {
 }
 
 /// A type of network: its NumPy dtype and its buffers.
-trait Number: Element + NumpyElement + std::ops::Add<Output = Self> {
+trait Number: Real + NumpyElement + std::ops::Add<Output = Self> {
     fn buffers(network: &Network) -> Option<&Mutex<Option<Workspace<Self>>>>;
 }
 

@@ -6,11 +6,13 @@
 use std::ops::Range;
 
 use super::batch::Pass;
+use super::few_rows;
 use super::gather::{Input, Scatter};
 use super::layer::Noise;
 use super::noise::Draw;
 use super::plan::Plan;
 use super::workspace::Workspace;
+use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, View, team};
 use crate::rng::Key;
@@ -54,10 +56,16 @@ enum Job<'a, T> {
     Moments(Moments<'a>),
 }
 
-impl<'a, T: Element> Predict<'a, T> {
+impl<'a, T: Real> Predict<'a, T> {
     /// Writes the outputs, `[row][unit]`.
     pub fn outputs(self, out: &'a mut [T]) {
         assert_eq!(out.len(), self.rows * self.plan.outputs());
+        if let (None, Input::Float(x), true) =
+            (self.keys, self.input, few_rows::fits(self.plan, &self.input, self.rows))
+        {
+            // SAFETY: nobody writes the parameters of a prediction.
+            return unsafe { few_rows::outputs(self.plan, &self.parameters, x, self.rows, out) };
+        }
         dispatch(Run { predict: self, job: Job::Outputs(Shared::new(out)) });
     }
 
@@ -70,7 +78,9 @@ impl<'a, T: Element> Predict<'a, T> {
         assert_eq!(moments.mean.len(), moments.m2.len());
         dispatch(Run { predict: self, job: Job::Moments(moments) });
     }
+}
 
+impl<T: Element> Predict<'_, T> {
     /// The stochastic layers with their keys at `step`, or as given.
     fn draws(&self, step: Option<u64>) -> Option<Vec<Draw>> {
         let draw = |(index, key): (usize, &Key)| {

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use super::few_rows;
 use super::gather::Input;
 use super::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
 use super::loss::{Loss, LossKind, Targets};
 use super::optimizer::{NormClip, Optimizer, OptimizerKind};
 use super::plan::Plan;
+use super::predict::Predict;
 use super::run::{Progress, Run};
 use super::update::Parameter;
 use super::workspace::Workspace;
 use crate::dense::activation::Activation;
 use crate::gemm::panel::panels_at_once;
-use crate::parallel::Shared;
+use crate::parallel::{Shared, View};
 use crate::rng::Key;
 use crate::simd::{Element, Level, available};
 
@@ -264,4 +266,36 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     let outcome = std::panic::catch_unwind(|| train::<f32>(stack(), &weights, &settings(19)[0], Level::Scalar, 2, 1));
     let message = *outcome.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("loss became NaN at batch 0"), "{message}");
+}
+
+#[test]
+fn few_rows_are_predicted_as_among_many() {
+    let layers = vec![
+        noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
+        dense(67),
+        Layer::Activation(Activation::Gelu { approximate: true }),
+        Layer::Activation(Activation::Tanh),
+        noise(NoiseKind::AlphaDropout, 0.5, Sharing::Rows(1)),
+        dense(CLASSES),
+        Layer::Activation(Activation::Softmax),
+    ];
+    let weights: Vec<Vec<f32>> =
+        initial(&layers).iter().map(|values| values.iter().map(|&x| x as f32).collect()).collect();
+    let plan = Plan::new(layers, INPUTS).unwrap();
+    let x: Vec<f32> = (0..ROWS * INPUTS).map(|i| number(i) as f32).collect();
+    let predict = |x: &[f32]| {
+        let rows = x.len() / INPUTS;
+        let mut out = vec![0.0; rows * CLASSES];
+        let parameters = weights.iter().map(|values| View::new(values)).collect();
+        let predict = Predict { plan: &plan, parameters, input: Input::Float(x), rows, keys: None, rates: None };
+        assert_eq!(few_rows::fits(&plan, &predict.input, rows), rows < 3);
+        predict.outputs(&mut out);
+        out
+    };
+    let all = predict(&x);
+    for rows in [1, 2] {
+        for (x, out) in x.chunks_exact(rows * INPUTS).zip(all.chunks_exact(rows * CLASSES)) {
+            assert_eq!(predict(x), out);
+        }
+    }
 }
