@@ -229,7 +229,18 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
             let b = Vectors { start, step: NV * T::LANES, vector: T::LANES };
             let start = product.c.0.add(self.next * product.stride + column);
             let c = Target { start, row: product.stride, vector: T::LANES };
+            self.ask_for_next::<MR, NV>(start);
             multiply_tile::<S, T, _, MR, NV>(self.s, (self.steps.start == 0, width), k, a, b, c);
+        }
+    }
+
+    /// Asks for the memory of the tile to the right, which otherwise would be waited for row by row.
+    #[inline(always)]
+    fn ask_for_next<const MR: usize, const NV: usize>(&self, c: *mut T) {
+        for i in 0..MR {
+            for j in 0..NV {
+                self.s.prefetch(c.wrapping_add(i * self.part.product.stride + (NV + j) * T::LANES));
+            }
         }
     }
 

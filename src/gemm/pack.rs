@@ -7,103 +7,119 @@
 use super::matrix::Matrix;
 use crate::simd::{Element, Simd, V, Vector};
 
-/// Packs `a [m, k]` into strips of `width` rows.
+/// Packs `a [m, k]` into strips of `width` rows: `to[strip][k][i] = a[strip * width + i, k]`, zeros for rows that `a`
+/// lacks where `width` is whole vectors, else nothing.
 ///
 /// # Safety
 /// `to` has room for `m` rounded up to `width`, times `k`.
 #[inline(always)]
 pub unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
-    let mut first = 0;
-    while first < a.rows {
-        let rows = width.min(a.rows - first);
-        let strip = a.block(first..first + rows, 0..a.columns);
-        // SAFETY: this strip's room.
-        unsafe { pack_strip(s, strip, width, to.add(first * a.columns)) };
-        first += rows;
-    }
-}
-
-/// Packs up to `width` rows: `to[k * width + i] = a[i, k]`, zeros for the rows that `a` lacks.
-///
-/// # Safety
-/// `to` has room for `width * a.columns`.
-#[inline(always)]
-unsafe fn pack_strip<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
     // SAFETY: every address is within `a` or within the room that the caller promises.
     unsafe {
         if a.row_stride == 1 && width.is_multiple_of(T::LANES) {
-            for k in 0..a.columns {
-                copy_row(s, a.address(0, k), a.rows, to.add(k * width), width);
-            }
-        } else if a.row_stride == 1 && a.rows == width {
-            for k in 0..a.columns {
-                std::ptr::copy_nonoverlapping(a.address(0, k), to.add(k * width), width);
-            }
-        } else if a.column_stride == 1 && width.is_multiple_of(T::LANES) {
-            turn(s, a, width, to);
-        } else {
-            pack_elements(a, width, to);
+            return by_steps(s, a, width, to);
         }
-    }
-}
-
-/// Copies `n` elements and fills up to `width`, whole vectors, with zeros.
-#[inline(always)]
-unsafe fn copy_row<S: Simd, T: Element>(s: S, from: *const T, n: usize, to: *mut T, width: usize) {
-    for at in (0..width).step_by(T::LANES) {
-        let left = n.saturating_sub(at).min(T::LANES);
-        // SAFETY: at most `n` elements are read, and `width` written.
-        unsafe {
-            let row = if left == T::LANES {
-                V::<S, T>::load(s, from.add(at))
+        let mut first = 0;
+        if a.column_stride == 1 {
+            first = turn(s, a, width, to);
+        }
+        while first < a.rows {
+            let rows = first..a.rows.min(first + width);
+            let room = to.add(first * a.columns);
+            if a.row_stride == 1 && rows.len() == width {
+                copy_steps(s, a.block(rows, 0..a.columns), width, room);
             } else {
-                V::<S, T>::load_first(s, from.wrapping_add(at), left)
-            };
-            row.store(to.add(at));
+                one_by_one(a.block(rows, 0..a.columns), width, room);
+            }
+            first += width;
         }
     }
 }
 
-/// Packs rows that are stored as rows: squares are turned in registers, the rest one by one.
+/// Steps of which the memory is asked for ahead of time: processors don't foresee strides as long as a row of a matrix.
+const AHEAD: usize = 12;
+
+/// Packs where one step lies side by side: step after step through all strips, so that memory is read in order.
 #[inline(always)]
-unsafe fn turn<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
-    let whole_rows = a.rows / T::LANES * T::LANES;
-    let whole_columns = a.columns / T::LANES * T::LANES;
-    for i in (0..whole_rows).step_by(T::LANES) {
-        for k in (0..whole_columns).step_by(T::LANES) {
-            // SAFETY: a whole square on both sides.
-            unsafe { V::<S, T>::transpose(s, a.address(i, k), a.row_stride as usize, to.add(k * width + i), width) };
+unsafe fn by_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
+    let (strip, whole) = (width * a.columns, a.rows / width * width);
+    for k in 0..a.columns {
+        for first in (0..whole).step_by(width) {
+            for at in (0..width).step_by(T::LANES) {
+                // SAFETY: rows `first..first + width` exist, and their strip has room.
+                unsafe {
+                    s.prefetch(a.address(first + at, k + AHEAD));
+                    let row = V::<S, T>::load(s, a.address(first + at, k));
+                    row.store(to.add(first / width * strip + k * width + at));
+                }
+            }
+        }
+        for at in (0..if whole < a.rows { width } else { 0 }).step_by(T::LANES) {
+            let left = a.rows.saturating_sub(whole + at).min(T::LANES);
+            // SAFETY: `left` more rows exist, and the last strip has room for `width`.
+            unsafe {
+                let row = V::<S, T>::load_first(s, a.address(whole + at, k), left);
+                row.store(to.add(whole / width * strip + k * width + at));
+            }
         }
     }
-    // SAFETY: blocks of the same strip.
-    unsafe {
-        let right = a.block(0..whole_rows, whole_columns..a.columns);
-        pack_part(right, whole_rows, width, to.add(whole_columns * width));
-        let below = a.block(whole_rows..a.rows, 0..a.columns);
-        pack_part(below, width - whole_rows, width, to.add(whole_rows));
+}
+
+/// Packs one whole strip where one step lies side by side.
+#[inline(always)]
+unsafe fn copy_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
+    for k in 0..a.columns {
+        s.prefetch(a.address(0, k + AHEAD));
+        for at in (0..width).step_by(T::LANES) {
+            let left = T::LANES.min(width - at);
+            // SAFETY: `width` rows exist on both sides.
+            unsafe { V::<S, T>::load_first(s, a.address(at, k), left).store_first(to.add(k * width + at), left) };
+        }
     }
 }
 
-/// Packs element by element.
+/// Rows that are turned at a time to be dealt out to narrow strips: whole strips (of 4, 6 or 12) and whole squares.
+const GROUP: usize = 48;
+
+/// Packs whole groups of strips where rows lie side by side: squares are turned in registers, into their place where
+/// strips are whole vectors, else into a buffer from which they are dealt out. Returns how many rows are done.
 #[inline(always)]
-unsafe fn pack_elements<T: Element>(a: Matrix<'_, T>, width: usize, to: *mut T) {
-    // SAFETY: the caller's promise.
-    unsafe { pack_part(a, width, width, to) };
+unsafe fn turn<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) -> usize {
+    let in_place = width.is_multiple_of(T::LANES);
+    let group = if in_place { width } else { GROUP };
+    let mut buffer = [T::ZERO; 16 * GROUP];
+    let (whole_rows, whole_steps) = (a.rows / group * group, a.columns / T::LANES * T::LANES);
+    for first in (0..whole_rows).step_by(group) {
+        let room = to.wrapping_add(first * a.columns);
+        for k in (0..whole_steps).step_by(T::LANES) {
+            // SAFETY: whole squares of `a`; the strips, or the buffer, have room for `LANES` steps of them.
+            unsafe {
+                let square = if in_place { room.add(k * width) } else { buffer.as_mut_ptr() };
+                for i in (0..group).step_by(T::LANES) {
+                    V::<S, T>::transpose(s, a.address(first + i, k), a.row_stride as usize, square.add(i), group);
+                }
+                for at in (0..if in_place { 0 } else { group }).step_by(width) {
+                    let steps = Matrix::from_raw(buffer.as_ptr().add(at), (width, T::LANES), (1, group as isize));
+                    copy_steps(s, steps, width, room.add(at * a.columns + k * width));
+                }
+            }
+        }
+        for at in (0..group).step_by(width) {
+            let rest = a.block(first + at..first + at + width, whole_steps..a.columns);
+            // SAFETY: the last steps of a strip.
+            unsafe { one_by_one(rest, width, room.add(at * a.columns + whole_steps * width)) };
+        }
+    }
+    whole_rows
 }
 
-/// Packs element by element into rows of `width`, of which the first `filled` are written.
+/// Packs up to `width` rows element by element; the rows that `a` lacks become zeros.
 #[inline(always)]
-unsafe fn pack_part<T: Element>(a: Matrix<'_, T>, filled: usize, width: usize, to: *mut T) {
-    for i in 0..filled {
+unsafe fn one_by_one<T: Element>(a: Matrix<'_, T>, width: usize, to: *mut T) {
+    for i in 0..width {
         for k in 0..a.columns {
-            let value = if i < a.rows {
-                // SAFETY: within `a`.
-                unsafe { *a.address(i, k) }
-            } else {
-                T::ZERO
-            };
-            // SAFETY: within the strip.
-            unsafe { *to.add(k * width + i) = value };
+            // SAFETY: within `a`, and within the strip.
+            unsafe { *to.add(k * width + i) = if i < a.rows { *a.address(i, k) } else { T::ZERO } };
         }
     }
 }

@@ -17,6 +17,14 @@ impl Avx2 {
     }
 }
 
+/// An intrinsic on values whose existence proves the level: they come from a token.
+macro_rules! op {
+    ($call:expr) => {
+        // SAFETY: vectors are made from a token alone, so the processor has the instruction.
+        unsafe { $call }
+    };
+}
+
 impl Simd for Avx2 {
     type F32 = F32x8x2;
     type F64 = F64x4x2;
@@ -33,14 +41,11 @@ impl Simd for Avx2 {
         // SAFETY: the token proves AVX2 and FMA; every processor that has them has BMI, POPCNT and LZCNT.
         unsafe { trampoline(self, kernel) }
     }
-}
 
-/// An intrinsic on values whose existence proves the level: they come from a token.
-macro_rules! op {
-    ($call:expr) => {
-        // SAFETY: vectors are made from a token alone, so the processor has the instruction.
-        unsafe { $call }
-    };
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
+    }
 }
 
 /// Sixteen `f32`: lanes 0 to 7, lanes 8 to 15.

@@ -22,6 +22,14 @@ impl Avx512 {
     }
 }
 
+/// An intrinsic on values whose existence proves the level: they come from a token.
+macro_rules! op {
+    ($call:expr) => {
+        // SAFETY: vectors are made from a token alone, so the processor has the instruction.
+        unsafe { $call }
+    };
+}
+
 impl Simd for Avx512 {
     type F32 = F32x16;
     type F64 = F64x8;
@@ -38,14 +46,11 @@ impl Simd for Avx512 {
         // SAFETY: the token proves AVX-512; every processor that has it has BMI, POPCNT and LZCNT.
         unsafe { trampoline(self, kernel) }
     }
-}
 
-/// An intrinsic on values whose existence proves the level: they come from a token.
-macro_rules! op {
-    ($call:expr) => {
-        // SAFETY: vectors are made from a token alone, so the processor has the instruction.
-        unsafe { $call }
-    };
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
+    }
 }
 
 /// Sixteen `f32`.

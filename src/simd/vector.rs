@@ -15,6 +15,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Runs a kernel compiled for this level.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// Asks for the cache line at `p` to be fetched; any address is fine.
+    #[inline(always)]
+    fn prefetch<T>(self, _p: *const T) {}
 }
 
 /// A computation written once for all levels.
