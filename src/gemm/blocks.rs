@@ -48,6 +48,12 @@ impl Blocks {
         self.nv * self.lanes
     }
 
+    /// Whether a product with so many rows is too low for packing `B` to pay: a packed block is read once for each strip
+    /// of `A`, and writing it costs about as much as reading it four times.
+    pub fn reads_in_place(&self, m: usize) -> bool {
+        m <= 4 * self.mr
+    }
+
     /// Elements of the largest packed blocks of `A` and `B` in a product of this size; whole lines.
     pub fn scratch(&self, m: usize, n: usize, k: usize) -> (usize, usize) {
         let kc = k.min(self.kc);

@@ -5,7 +5,7 @@
 //! thread: its rectangle of C
 //!   5  blocks of MC rows
 //!   4    blocks of KC steps: pack A [MC, KC] in strips of MR rows
-//!   3      blocks of NC columns: pack B [KC, NC] in strips of NR columns
+//!   3      blocks of NC columns: pack B [KC, NC] in strips of NR columns, unless too few rows would read them
 //!   2        strips of A
 //!   1          strips of B: the tile, MR x NR
 //! ```
@@ -139,6 +139,7 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
     fn run<S: Simd>(self, s: S) {
         let Product { a, b, blocks, .. } = self.product;
         let k = a.columns;
+        let in_place = b.column_stride == 1 && b.row_stride >= 0 && blocks.reads_in_place(self.rows.len());
         for rows in pieces(self.rows.clone(), blocks.mc) {
             // A product over no `k` at all is zero: one empty block.
             for steps in pieces(0..k.max(1), blocks.kc) {
@@ -146,13 +147,32 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
                 // SAFETY: the room was made for blocks of this size.
                 unsafe { pack(s, a.block(rows.clone(), steps.clone()), blocks.mr, self.a) };
                 for columns in pieces(self.columns.clone(), blocks.nc) {
-                    // SAFETY: as above.
-                    unsafe { pack(s, b.block(steps.clone(), columns.clone()).transposed(), blocks.nr(), self.b) };
-                    self.strips(s, rows.clone(), columns, &steps);
+                    for (columns, packed) in self.parts(columns, in_place) {
+                        let block = b.block(steps.clone(), columns.clone());
+                        let stored = if packed {
+                            // SAFETY: as above.
+                            unsafe { pack(s, block.transposed(), blocks.nr(), self.b) };
+                            Stored { first: self.b, step: blocks.nr(), strip: blocks.nr() * steps.len() }
+                        } else {
+                            let step = b.row_stride.unsigned_abs();
+                            Stored { first: block.address(0, 0), step, strip: blocks.nr() }
+                        };
+                        self.strips(s, rows.clone(), columns, &steps, stored);
+                    }
                 }
             }
         }
     }
+}
+
+/// Where a block of `B` is: packed, or, as far as whole strips go, in the matrix itself.
+#[derive(Clone, Copy)]
+struct Stored<T> {
+    first: *const T,
+    /// Elements from one step to the next.
+    step: usize,
+    /// Elements from one strip to the next.
+    strip: usize,
 }
 
 /// A range in pieces of `size`.
@@ -161,10 +181,18 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
 }
 
 impl<T: Element, E: Epilogue<T>> Rectangle<'_, T, E> {
+    /// Columns that are read in place, whole strips, and columns to be packed, where there are any.
+    fn parts(&self, columns: Range<usize>, in_place: bool) -> impl Iterator<Item = (Range<usize>, bool)> {
+        let nr = self.product.blocks.nr();
+        let border = columns.start + if in_place { columns.len() / nr * nr } else { 0 };
+        let parts = [(columns.start..border, false), (border..columns.end, true)];
+        parts.into_iter().filter(|(columns, _)| !columns.is_empty())
+    }
+
     /// Loop 2: strips of `A`, as tall as the level's tile, then the rest of the rows.
     #[inline(always)]
-    fn strips<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, steps: &Range<usize>) {
-        let mut block = Block { s, part: self, rows: rows.clone(), next: rows.start, columns, steps: steps.clone() };
+    fn strips<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, steps: &Range<usize>, b: Stored<T>) {
+        let mut block = Block { b, s, part: self, rows: rows.clone(), next: rows.start, columns, steps: steps.clone() };
         match S::LEVEL {
             Level::Avx512 => {
                 block.tall::<12, 2>();
@@ -195,6 +223,7 @@ struct Block<'a, S, T, E> {
     next: usize,
     columns: Range<usize>,
     steps: Range<usize>,
+    b: Stored<T>,
 }
 
 impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
@@ -225,8 +254,8 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
         unsafe {
             let start = self.part.a.add(row / mr * mr * k + row % mr);
             let a = Broadcast { start, rows: Unit, step: mr };
-            let start = self.part.b.add((column - self.columns.start) * k);
-            let b = Vectors { start, step: NV * T::LANES, vector: T::LANES };
+            let start = self.b.first.add((column - self.columns.start) / product.blocks.nr() * self.b.strip);
+            let b = Vectors { start, step: self.b.step, vector: T::LANES };
             let start = product.c.0.add(self.next * product.stride + column);
             let c = Target { start, row: product.stride, vector: T::LANES };
             self.ask_for_next::<MR, NV>(start);

@@ -19,19 +19,19 @@ pub unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to
         if a.row_stride == 1 && width.is_multiple_of(T::LANES) {
             return by_steps(s, a, width, to);
         }
-        let mut first = 0;
-        if a.column_stride == 1 {
-            first = turn(s, a, width, to);
-        }
-        while first < a.rows {
-            let rows = first..a.rows.min(first + width);
-            let room = to.add(first * a.columns);
-            if a.row_stride == 1 && rows.len() == width {
-                copy_steps(s, a.block(rows, 0..a.columns), width, room);
-            } else {
-                one_by_one(a.block(rows, 0..a.columns), width, room);
+        if a.row_stride == 1 {
+            for first in (0..a.rows).step_by(width) {
+                let strip = a.block(first..a.rows.min(first + width), 0..a.columns);
+                copy_steps(s, strip, width, to.add(first * a.columns));
             }
-            first += width;
+            return;
+        }
+        let done = if a.column_stride == 1 { turn(s, a, width, to) } else { 0 };
+        for i in done..a.rows {
+            one_row(a, i, 0, width, to);
+        }
+        if width.is_multiple_of(T::LANES) {
+            fill(a, width, to);
         }
     }
 }
@@ -65,14 +65,14 @@ unsafe fn by_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to
     }
 }
 
-/// Packs one whole strip where one step lies side by side.
+/// Packs one strip, or its first rows, where one step lies side by side.
 #[inline(always)]
 unsafe fn copy_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
     for k in 0..a.columns {
         s.prefetch(a.address(0, k + AHEAD));
-        for at in (0..width).step_by(T::LANES) {
-            let left = T::LANES.min(width - at);
-            // SAFETY: `width` rows exist on both sides.
+        for at in (0..a.rows).step_by(T::LANES) {
+            let left = T::LANES.min(a.rows - at);
+            // SAFETY: `a.rows <= width` rows exist on both sides.
             unsafe { V::<S, T>::load_first(s, a.address(at, k), left).store_first(to.add(k * width + at), left) };
         }
     }
@@ -88,38 +88,55 @@ unsafe fn turn<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *m
     let in_place = width.is_multiple_of(T::LANES);
     let group = if in_place { width } else { GROUP };
     let mut buffer = [T::ZERO; 16 * GROUP];
-    let (whole_rows, whole_steps) = (a.rows / group * group, a.columns / T::LANES * T::LANES);
+    let whole_steps = a.columns / T::LANES * T::LANES;
+    let unit = if in_place { group } else { T::LANES };
+    let whole_rows = a.rows / unit * unit;
     for first in (0..whole_rows).step_by(group) {
+        let group = group.min(whole_rows - first);
         let room = to.wrapping_add(first * a.columns);
         for k in (0..whole_steps).step_by(T::LANES) {
             // SAFETY: whole squares of `a`; the strips, or the buffer, have room for `LANES` steps of them.
             unsafe {
                 let square = if in_place { room.add(k * width) } else { buffer.as_mut_ptr() };
+                for i in 0..group {
+                    s.prefetch(a.address(first + i, k + 2 * T::LANES));
+                }
                 for i in (0..group).step_by(T::LANES) {
                     V::<S, T>::transpose(s, a.address(first + i, k), a.row_stride as usize, square.add(i), group);
                 }
                 for at in (0..if in_place { 0 } else { group }).step_by(width) {
-                    let steps = Matrix::from_raw(buffer.as_ptr().add(at), (width, T::LANES), (1, group as isize));
+                    let shape = (width.min(group - at), T::LANES);
+                    let steps = Matrix::from_raw(buffer.as_ptr().add(at), shape, (1, group as isize));
                     copy_steps(s, steps, width, room.add(at * a.columns + k * width));
                 }
             }
         }
-        for at in (0..group).step_by(width) {
-            let rest = a.block(first + at..first + at + width, whole_steps..a.columns);
-            // SAFETY: the last steps of a strip.
-            unsafe { one_by_one(rest, width, room.add(at * a.columns + whole_steps * width)) };
+        for i in first..first + group {
+            // SAFETY: the last steps of a row.
+            unsafe { one_row(a, i, whole_steps, width, to) };
         }
     }
     whole_rows
 }
 
-/// Packs up to `width` rows element by element; the rows that `a` lacks become zeros.
+/// Packs row `i` from step `first` on, element by element.
 #[inline(always)]
-unsafe fn one_by_one<T: Element>(a: Matrix<'_, T>, width: usize, to: *mut T) {
-    for i in 0..width {
+unsafe fn one_row<T: Element>(a: Matrix<'_, T>, i: usize, first: usize, width: usize, to: *mut T) {
+    let start = to.wrapping_add(i / width * width * a.columns + i % width);
+    for k in first..a.columns {
+        // SAFETY: within `a`, and within its strip.
+        unsafe { *start.add(k * width) = *a.address(i, k) };
+    }
+}
+
+/// Fills the last strip with zeros for the rows that `a` lacks.
+#[inline(always)]
+unsafe fn fill<T: Element>(a: Matrix<'_, T>, width: usize, to: *mut T) {
+    for i in a.rows..a.rows.next_multiple_of(width) {
+        let start = to.wrapping_add(i / width * width * a.columns + i % width);
         for k in 0..a.columns {
-            // SAFETY: within `a`, and within the strip.
-            unsafe { *to.add(k * width + i) = if i < a.rows { *a.address(i, k) } else { T::ZERO } };
+            // SAFETY: within the last strip.
+            unsafe { *start.add(k * width) = T::ZERO };
         }
     }
 }
