@@ -72,6 +72,20 @@ def forward(weights, x):
     return activations
 
 
+def masked_mean(weights, x, rate):
+    """Mean probabilities of 100 passes with dropout before every layer, in float64."""
+    rng = np.random.default_rng(2)
+    total = np.zeros((len(x), weights[-1].size))
+    for _ in range(SAMPLES):
+        values = x.astype(np.float64)
+        for layer, (kernel, bias) in enumerate(zip(weights[::2], weights[1::2], strict=True)):
+            values = np.maximum(values, 0) if layer else values
+            values = values * (rng.random(values.shape) >= rate) / (1 - rate) @ kernel + bias
+        chances = np.exp(values - values.max(axis=1, keepdims=True))
+        total += chances / chances.sum(axis=1, keepdims=True)
+    return total / SAMPLES
+
+
 def one_step(weights, x, y, learning_rate):
     """The weights after one step of gradient descent without dropout, in float64."""
     activations = forward(weights, x)
@@ -130,7 +144,8 @@ def bench_monte_carlo(measure, contender):
         pytest.skip("it has no dropout")
     mean = network.predict_mc(x, samples=SAMPLES)
     assert np.abs(mean.sum(axis=1) - 1).max() < 1e-5
-    # Averages of 100 masked passes lie about the pass without masks.
-    assert np.abs(mean.mean(axis=0) - forward(weights, x)[-1].mean(axis=0)).max() < 0.03
+    # Class averages agree with those of masks that NumPy draws: they vary by a thousandth.
+    expected = masked_mean(weights, x[:200], 0.2).mean(axis=0)
+    assert np.abs(mean[:200].mean(axis=0) - expected).max() < 0.01
     name = f"{SAMPLES} samples of {SAMPLED_ROWS:,} rows, 784-200-100-60-10"
     measure(lambda: network.predict_mc(x, samples=SAMPLES), [name], contender.name, SAMPLED_ROWS)
