@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -179,12 +180,12 @@ class Huber(_Native):
 
 
 def get(identifier: Any) -> Loss:
-    """The loss that a name, class, config or object stands for.
+    """The loss that a name, class, config, object or function of this module stands for.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or a function is not this module's: it has no gradient.
 
     Examples
     --------
@@ -192,6 +193,14 @@ def get(identifier: Any) -> Loss:
     >>> df.losses.get("mse")
     MeanSquaredError()
     """
+    if inspect.isroutine(identifier):
+        if getattr(identifier, "__module__", None) != __name__:
+            raise ValueError(
+                "loss must have a gradient: a function has none, so derive a class from "
+                "dropfast.losses.Loss with call(y_true, y_pred) and gradient(y_true, y_pred, "
+                f"weights). Received: loss={identifier!r}"
+            )
+        identifier = identifier.__name__
     found: Loss = resolve("loss", identifier, _ALIASES)
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -56,11 +58,50 @@ def test_predictions_repeat_and_leave_the_model_alone(model, data):
     assert np.array_equal(model.predict(data[0]), before)
 
 
-def test_quantiles_in_parts_are_the_same(model, data, monkeypatch):
+@pytest.mark.parametrize("rows", [1, 33, 100, 199, 200])
+def test_quantiles_in_parts_are_the_same(rows, model, data, monkeypatch):
     whole = model.predict_mc(data[0], samples=7, quantiles=[0.25, 0.75]).quantiles
-    monkeypatch.setattr(monte_carlo, "_KEPT_BYTES", 8 * 7 * 3 * 33)
+    monkeypatch.setattr(monte_carlo, "_KEPT_BYTES", 4 * 7 * 3 * rows)
+    monkeypatch.setattr(monte_carlo, "_WIDENED_BYTES", 8 * 7 * 3 * 10)
     parts = model.predict_mc(data[0], samples=7, quantiles=[0.25, 0.75]).quantiles
     assert np.array_equal(whole, parts)
+
+
+EXTRAS = {
+    "quantiles": {"quantiles": [0.5]},
+    "information": {"information": True},
+    "samples": {"return_samples": True},
+    "all": {"quantiles": [0.5], "information": True, "return_samples": True},
+}
+
+
+@pytest.mark.parametrize("extras", EXTRAS.values(), ids=EXTRAS)
+def test_no_pass_is_run_twice(extras, model, data, monkeypatch):
+    alone = model.predict_mc(data[0], samples=9)
+    engine, passes = model.engine(), []
+    once = engine.sample
+    monkeypatch.setattr(
+        engine, "sample", lambda x, keys, rates: passes.append(keys) or once(x, keys, rates)
+    )
+    found = model.predict_mc(data[0], samples=9, **extras)
+    assert [keys[0].step for keys in passes] == list(range(9))
+    assert np.array_equal(found.mean, alone.mean)
+    assert np.array_equal(found.std, alone.std)
+
+
+def test_memory_does_not_grow_with_the_samples(model, data, monkeypatch):
+    monkeypatch.setattr(monte_carlo, "_KEPT_BYTES", 1 << 16)
+    monkeypatch.setattr(monte_carlo, "_WIDENED_BYTES", 1 << 16)
+
+    def peak(samples):
+        tracemalloc.start()
+        model.predict_mc(data[0], samples=samples, quantiles=[0.1, 0.9], information=True)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(4)
+    assert peak(200) < 1.5 * peak(40)
 
 
 def test_without_dropout_there_is_no_spread(data):

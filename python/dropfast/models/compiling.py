@@ -26,6 +26,7 @@ class Compiled(Predicting):
         self._loss: losses.Loss | None = None
         self._optimizer: optimizers.Optimizer | None = None
         self._metric_names: list[Any] = []
+        self._weighted_names: list[Any] = []
         self._metrics: list[metrics.Metric] = []
 
     def compile(
@@ -34,6 +35,7 @@ class Compiled(Predicting):
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
         rows_per_mask: int = 1,
+        weighted_metrics: Sequence[Any] | None = None,
     ) -> None:
         """Say how the model is trained.
 
@@ -42,13 +44,17 @@ class Compiled(Predicting):
         optimizer
             Name or object; see `dropfast.optimizers`.
         loss
-            Name or object; see `dropfast.losses`.
+            Name or object; see `dropfast.losses`. Of your own: an object of a class with `call`
+            and `gradient`. A bare function has no gradient to train by.
         metrics
             Names, objects, or functions of (y_true, y_pred); "accuracy" takes the form that fits
-            the loss.
+            the loss. Every row counts the same.
         rows_per_mask
             For Dropout layers that set none themselves: how many consecutive rows of a batch share
             a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
+        weighted_metrics
+            Like `metrics`, but rows count by their `sample_weight` and `class_weight`. One whose
+            name is taken gets "weighted_" in front.
 
         Raises
         ------
@@ -68,13 +74,10 @@ class Compiled(Predicting):
             raise ValueError("loss must be given. Received: loss=None")
         found_loss, found_optimizer = losses.get(loss), optimizers.get(optimizer)
         rows = check_rows_per_mask(rows_per_mask)
-        if isinstance(metrics, str):
-            raise ValueError(f"metrics must be a list. Received: metrics={metrics!r}")
-        names = list(metrics or ())
-        for name in names:
-            _metric(name, found_loss, 1)
-        self._loss, self._optimizer, self._metric_names = found_loss, found_optimizer, names
-        self._metrics = []
+        names = _names("metrics", metrics, found_loss)
+        weighted = _names("weighted_metrics", weighted_metrics, found_loss)
+        self._loss, self._optimizer = found_loss, found_optimizer
+        self._metric_names, self._weighted_names, self._metrics = names, weighted, []
         self.rows_per_mask = 1 if rows is None else rows
         self.stop_training = False
         if self.built:
@@ -115,16 +118,27 @@ class Compiled(Predicting):
 
     @property
     def metrics(self) -> list[metrics.Metric]:
-        """The metrics, made to fit the loss once the outputs are known."""
-        if self._metric_names and not self._metrics and self.built:
+        """The metrics, then the weighted ones, made to fit the loss once outputs are known."""
+        wanted = [*self._metric_names, *self._weighted_names]
+        if wanted and not self._metrics and self.built:
             units = features(self.output_shape)
-            self._metrics = [_metric(name, self.loss, units) for name in self._metric_names]
-            names = [metric.name for metric in self._metrics]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                self._metrics = []
-                raise ValueError(f"metrics must have different names. Received: {twice!r} twice")
+            found: dict[str, metrics.Metric] = {}
+            for i, name in enumerate(wanted):
+                metric = metrics.for_loss(name, self.loss, units)
+                if metric.name in found and i >= len(self._metric_names):
+                    metric.name = f"weighted_{metric.name}"
+                if metric.name in found:
+                    raise ValueError(
+                        f"metrics must have different names. Received: {metric.name!r} twice"
+                    )
+                found[metric.name] = metric
+            self._metrics = list(found.values())
         return self._metrics
+
+    def feed_metrics(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
+        """Add a batch to all metrics; weights of rows count for the weighted ones only."""
+        for i, metric in enumerate(self.metrics):
+            metric.update_state(y_true, y_pred, weights if i >= len(self._metric_names) else None)
 
     @property
     def metrics_names(self) -> list[str]:
@@ -219,8 +233,7 @@ class Compiled(Predicting):
         outputs = self._outputs(inputs)
         values = self.loss.call(targets, outputs)
         total = float((values if weights is None else values * weights).sum())
-        for metric in self.metrics:
-            metric.update_state(targets, outputs)
+        self.feed_metrics(targets, outputs, weights)
         return total, len(inputs)
 
     def penalty(self) -> float:
@@ -262,5 +275,11 @@ class Compiled(Predicting):
 _NOT_COMPILED = "model {!r} must be compiled: call compile first. Received: a model without a loss"
 
 
-def _metric(name: Any, loss: losses.Loss, units: int) -> metrics.Metric:
-    return metrics.for_loss(name, loss, units)
+def _names(what: str, given: Sequence[Any] | None, loss: losses.Loss) -> list[Any]:
+    """Metrics as given, each of which can be made."""
+    if isinstance(given, str):
+        raise ValueError(f"{what} must be a list. Received: {what}={given!r}")
+    names = list(given or ())
+    for name in names:
+        metrics.for_loss(name, loss, 1)
+    return names

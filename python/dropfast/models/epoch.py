@@ -40,8 +40,10 @@ class Tally:
     def __post_init__(self) -> None:
         kinds = (losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy)
         counts = (metrics.SparseCategoricalAccuracy, metrics.CategoricalAccuracy)
-        self.counted = type(self.model.loss) in kinds and all(
-            type(metric) in counts for metric in self.model.metrics
+        self.counted = (
+            type(self.model.loss) in kinds
+            and not self.model._weighted_names
+            and all(type(metric) in counts for metric in self.model.metrics)
         )
         for metric in self.model.metrics:
             metric.reset_state()
@@ -181,6 +183,8 @@ def _run(
     rows = min(steps * batch_size, len(picked))
     tally.add(total, rows, correct)
     if outputs is not None:
-        for metric in model.metrics:
-            metric.update_state(y[picked[:rows]], outputs[:rows])
+        trained = picked[:rows]
+        model.feed_metrics(
+            y[trained], outputs[:rows], None if weights is None else weights[trained]
+        )
     return steps, rows

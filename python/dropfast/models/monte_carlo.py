@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from dropfast.arrays import Array
 from dropfast.random import MONTE_CARLO
+from dropfast.training.moments import Moments
 
 if TYPE_CHECKING:
     from dropfast.models.stack import Stack
 
 F64 = NDArray[np.float64]
-# Samples kept at a time for exact quantiles.
+# Samples kept at a time for exact quantiles, and of these the ones that are float64 at a time.
 _KEPT_BYTES = 1 << 27
+_WIDENED_BYTES = 1 << 24
 
 
 class MonteCarlo:
@@ -111,42 +113,71 @@ def sample(
     return_samples: bool,
     rates: Array | None,
 ) -> MonteCarlo:
-    """Run the passes; see `Predicting.predict_mc`."""
+    """Run the passes; see `Predicting.predict_mc`.
+
+    Mean and spread alone are one native call. Whatever else is asked for is taken from the same
+    passes, one after the other.
+    """
     if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 1:
         raise ValueError(f"samples must be a positive integer. Received: samples={samples!r}")
     for q in quantiles or ():
         if not 0.0 <= q <= 1.0:
             raise ValueError(f"quantiles must be in [0, 1]. Received: {q!r}")
     engine, keys = model.engine(), model.plan.keys(model.seed, MONTE_CARLO)
-    mean, m2 = engine.monte_carlo(rows, keys, samples, rates)
-    std = np.sqrt(m2 / samples)
+    if quantiles is None and not information and not return_samples:
+        mean, m2 = engine.monte_carlo(rows, keys, samples, rates)
+        return MonteCarlo(mean, np.sqrt(m2 / samples))
 
     def draw(s: int) -> Array:
         return engine.sample(rows, [key.at(s) for key in keys], rates)
 
-    expected = None
-    if information:
-        expected = sum((entropy(draw(s)) for s in range(samples)), np.zeros(len(rows))) / samples
-    raw = np.stack([draw(s) for s in range(samples)]) if return_samples else None
+    moments, total, raw, part = Moments(), np.zeros(len(rows)), None, None
+    for s in range(samples):
+        outputs = draw(s)
+        moments.add(outputs)
+        if information:
+            total += entropy(outputs)
+        if return_samples:
+            raw = np.empty((samples, *outputs.shape), outputs.dtype) if raw is None else raw
+            raw[s] = outputs
+        elif quantiles is not None:
+            part = _room(samples, outputs) if part is None else part
+            part[s] = outputs[: part.shape[1]]
+    kept = raw if raw is not None else part
     found = None
-    if quantiles is not None:
-        found = _quantiles(raw, draw, samples, mean.shape, quantiles)
-    return MonteCarlo(mean, std, expected, found, raw)
+    if quantiles is not None and kept is not None:
+        found = _quantiles(kept, len(rows), draw, quantiles)
+    std = np.sqrt(moments.m2 / samples)
+    return MonteCarlo(moments.mean, std, total / samples if information else None, found, raw)
+
+
+def _room(samples: int, outputs: Array) -> Array:
+    """Place for all samples of as many rows as `_KEPT_BYTES` hold."""
+    rows = max(_KEPT_BYTES // (samples * outputs[:1].nbytes), 1)
+    return np.empty((samples, min(rows, len(outputs)), *outputs.shape[1:]), outputs.dtype)
 
 
 def _quantiles(
-    raw: Array | None,
-    draw: Callable[[int], Array],
-    samples: int,
-    shape: tuple[int, ...],
-    q: Sequence[float],
+    kept: Array, rows: int, draw: Callable[[int], Array], quantiles: Sequence[float]
 ) -> F64:
-    """Exact quantiles; where all samples don't fit, the passes are run again for each part."""
-    if raw is not None:
-        return np.quantile(raw.astype(np.float64), q, axis=0)
-    step = max(_KEPT_BYTES // (8 * samples * int(np.prod(shape[1:]))), 1)
-    parts = []
-    for start in range(0, shape[0], step):
-        kept = np.stack([draw(s)[start : start + step] for s in range(samples)])
-        parts.append(np.quantile(kept.astype(np.float64), q, axis=0))
+    """Quantiles of all rows, the first of which are kept.
+
+    Exact: passes are run again for the rows that didn't fit, since a key gives the same masks each
+    time. Estimates that need one pass only (P square, t-digest) are wrong in the tails, which is
+    where quantiles are asked for.
+    """
+    samples, step = kept.shape[:2]
+    parts = [_quantiles_of(kept, quantiles)]
+    for start in range(step, rows, step):
+        for s in range(samples):
+            some = draw(s)[start : start + step]
+            kept[s, : len(some)] = some
+        parts.append(_quantiles_of(kept[:, : min(step, rows - start)], quantiles))
     return np.concatenate(parts, axis=1)
+
+
+def _quantiles_of(kept: Array, quantiles: Sequence[float]) -> F64:
+    """Quantiles along the first axis in float64, widened a few rows at a time."""
+    step = max(_WIDENED_BYTES // (8 * max(kept[:, :1].size, 1)), 1)
+    blocks = (kept[:, i : i + step].astype(np.float64) for i in range(0, kept.shape[1], step))
+    return np.concatenate([np.quantile(block, quantiles, axis=0) for block in blocks], axis=1)

@@ -132,11 +132,12 @@ class Predicting(Stack):
         samples
             Number of passes.
         quantiles
-            Which quantiles to compute, each in [0, 1].
+            Which quantiles to compute, each in [0, 1]. They are exact: where all samples together
+            don't fit into 128 MiB, passes are run again for the rows that are left.
         information
             Whether to compute what `MonteCarlo.mutual_information` needs; for classifiers.
         return_samples
-            Whether to keep the raw samples.
+            Whether to keep the raw samples: the only choice whose memory grows with `samples`.
 
         Returns
         -------

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 VERSION = 1
 _KEYS = {"name", "seed", "dtype", "input_shape", "layers", "places"}
 _TRAINING = {"compile", "iterations", "epochs_done", "calls"}
+_COMPILE = {"optimizer", "loss", "metrics", "weighted_metrics", "rows_per_mask"}
 
 
 def describe_model(model: Stack) -> dict[str, Any]:
@@ -127,6 +128,7 @@ def _training(model: Sequential) -> dict[str, Any]:
             "optimizer": serialize(model.optimizer),
             "loss": serialize(model.loss),
             "metrics": [serialize(name) for name in model._metric_names],
+            "weighted_metrics": [serialize(name) for name in model._weighted_names],
             "rows_per_mask": model.rows_per_mask,
         }
     return {
@@ -236,7 +238,7 @@ def _assemble(
     settings = description["compile"]
     if settings is None or not compile:
         return model
-    _check_keys("compile", settings, {"optimizer", "loss", "metrics", "rows_per_mask"})
+    _check_keys("compile", settings, _COMPILE)
     model.compile(**{key: deserialize(settings[key], custom_objects) for key in settings})
     optimizer = model.optimizer
     optimizer.iterations = description["iterations"]

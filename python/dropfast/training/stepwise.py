@@ -23,6 +23,7 @@ from dropfast.losses import CategoricalCrossentropy, Loss, SparseCategoricalCros
 from dropfast.optimizers import Optimizer
 from dropfast.random import Key
 from dropfast.training.engine import Run
+from dropfast.training.moments import Moments
 from dropfast.training.plan import Plan
 
 
@@ -64,14 +65,11 @@ class Stepwise:
     def monte_carlo(
         self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
     ) -> tuple[Array, Array]:
-        """Mean and sum of squared deviations over samples (Welford 1962)."""
-        mean = m2 = np.zeros(())
+        """Mean and sum of squared deviations over samples."""
+        moments = Moments()
         for sample in range(samples):
-            y = self.sample(x, [key.at(sample) for key in keys], rates).astype(np.float64)
-            delta = y - mean
-            mean = mean + delta / (sample + 1)
-            m2 = m2 + delta * (y - mean)
-        return mean, m2
+            moments.add(self.sample(x, [key.at(sample) for key in keys], rates))
+        return moments.mean, moments.m2
 
     def train(
         self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
