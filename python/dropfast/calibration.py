@@ -26,6 +26,13 @@ class Reliability:
         Share of correct predictions of each bin, likewise.
     count
         Number of predictions in each bin, int64 of shape (bins,).
+
+    Examples
+    --------
+    >>> from dropfast.calibration import reliability
+    >>> found = reliability([0, 1], [[0.9, 0.1], [0.7, 0.3]], bins=2)
+    >>> found.count.tolist(), round(found.expected_calibration_error, 6)
+    ([0, 2], 0.3)
     """
 
     edges: NDArray[np.float64]

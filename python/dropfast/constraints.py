@@ -14,7 +14,17 @@ _EPSILON = 1e-7
 
 
 class Constraint(Configurable):
-    """Base: a callable that maps weights to allowed weights."""
+    """Base: a callable that maps weights to allowed weights.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> class AtMostOne(df.constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return np.minimum(w, w.dtype.type(1))
+    >>> AtMostOne()(np.array([0.5, 3.0])).tolist()
+    [0.5, 1.0]
+    """
 
     kind = "constraint"
 
@@ -59,7 +69,14 @@ class MaxNorm(Constraint):
 
 
 class UnitNorm(Constraint):
-    """The norm of the weights into each unit is 1."""
+    """The norm of the weights into each unit is 1.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.constraints.UnitNorm()(np.array([[3.0], [4.0]])).round(6).tolist()
+    [[0.6], [0.8]]
+    """
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis
@@ -73,7 +90,14 @@ class UnitNorm(Constraint):
 
 
 class NonNeg(Constraint):
-    """No weight is negative."""
+    """No weight is negative.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.constraints.NonNeg()(np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
 
     def __call__(self, w: Array) -> Array:
         """Negative weights become 0."""
@@ -88,6 +112,12 @@ def get(identifier: Any) -> Constraint | None:
     ------
     ValueError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.constraints.get("max_norm").max_value
+    2.0
     """
     if identifier is None:
         return None

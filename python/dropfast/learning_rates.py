@@ -33,7 +33,15 @@ def _positive(name: str, value: float) -> float:
 
 
 class ExponentialDecay(LearningRateSchedule):
-    """initial * decay_rate ** (step / decay_steps); staircase rounds the exponent down."""
+    """initial * decay_rate ** (step / decay_steps); staircase rounds the exponent down.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> decay = df.optimizers.schedules.ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)
+    >>> round(decay(200), 6)
+    0.025
+    """
 
     def __init__(
         self,
@@ -54,7 +62,15 @@ class ExponentialDecay(LearningRateSchedule):
 
 
 class InverseTimeDecay(LearningRateSchedule):
-    """initial / (1 + decay_rate * step / decay_steps)."""
+    """initial / (1 + decay_rate * step / decay_steps).
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> decay = df.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=100, decay_rate=1.0)
+    >>> round(decay(300), 6)
+    0.025
+    """
 
     def __init__(
         self,
@@ -75,7 +91,15 @@ class InverseTimeDecay(LearningRateSchedule):
 
 
 class PolynomialDecay(LearningRateSchedule):
-    """From initial to end along a power of the time left; `cycle` starts again higher up."""
+    """From initial to end along a power of the time left; `cycle` starts again higher up.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> decay = df.optimizers.schedules.PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.0)
+    >>> round(decay(25), 6)
+    0.075
+    """
 
     def __init__(
         self,
@@ -114,6 +138,14 @@ class CosineDecay(LearningRateSchedule):
         Where a linear warm-up leads; None for no warm-up.
     warmup_steps
         Steps of the warm-up.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> CosineDecay = df.optimizers.schedules.CosineDecay
+    >>> decay = CosineDecay(0.0, decay_steps=100, warmup_target=0.1, warmup_steps=10)
+    >>> decay(5), decay(10), round(decay(60), 6), decay(110)
+    (0.05, 0.1, 0.05, 0.0)
     """
 
     def __init__(
@@ -140,7 +172,15 @@ class CosineDecay(LearningRateSchedule):
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """values[i] up to and with boundaries[i], the last value after all of them."""
+    """values[i] up to and with boundaries[i], the last value after all of them.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> decay = df.optimizers.schedules.PiecewiseConstantDecay([100, 200], [0.1, 0.01, 0.001])
+    >>> decay(100), decay(101), decay(201)
+    (0.1, 0.01, 0.001)
+    """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
         if len(values) != len(boundaries) + 1:

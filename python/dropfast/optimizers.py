@@ -45,6 +45,12 @@ class Optimizer(Configurable):
     ------
     ValueError
         If an argument is outside its range, or more than one kind of clipping is asked for.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.optimizers.SGD(df.optimizers.schedules.CosineDecay(0.1, 100)).learning_rate_at(50)
+    0.05
     """
 
     kind = "optimizer"
@@ -271,7 +277,14 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); parameters as `Adam`."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); parameters as `Adam`.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.optimizers.AdamW(weight_decay=0.01)
+    AdamW(weight_decay=0.01)
+    """
 
     native_name = "adamw"
 
@@ -317,6 +330,12 @@ class RMSprop(Optimizer):
         Whether the square of the mean gradient is subtracted.
     weight_decay, clipnorm, clipvalue, global_clipnorm
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.optimizers.RMSprop(0.01, momentum=0.9)
+    RMSprop(learning_rate=0.01, momentum=0.9)
     """
 
     native_name = "rmsprop"
@@ -358,6 +377,12 @@ def get(identifier: Any) -> Optimizer:
     ------
     ValueError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.optimizers.get("adamw")
+    AdamW()
     """
     found: Optimizer = resolve("optimizer", identifier)
     return found

@@ -28,6 +28,13 @@ class Recipe:
         A compiled model that has seen no data.
     fit
         Arguments of `Sequential.fit`.
+
+    Examples
+    --------
+    >>> from dropfast import recipes
+    >>> recipe = recipes.fashion_mnist(epochs=1, seed=0)
+    >>> recipe.fit["epochs"]
+    1
     """
 
     model: Sequential

@@ -20,6 +20,12 @@ class Regularizer(Configurable):
     ----------
     l1, l2
         The factors, not negative.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> isinstance(df.regularizers.L2(0.1), df.regularizers.Regularizer)
+    True
     """
 
     kind = "regularizer"
@@ -63,7 +69,14 @@ class L1L2(Regularizer):
 
 
 class L1(Regularizer):
-    """l1 * sum(abs(w))."""
+    """l1 * sum(abs(w)).
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.regularizers.L1(0.5)([1.0, -2.0])
+    1.5
+    """
 
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = _check("l1", l1)
@@ -96,6 +109,12 @@ def get(identifier: Any) -> Regularizer | None:
     ------
     ValueError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.regularizers.get("l1_l2")
+    L1L2()
     """
     if identifier is None:
         return None

@@ -47,7 +47,15 @@ class Schedule(Configurable):
 
 
 class Constant(Schedule):
-    """Always `value`."""
+    """Always `value`.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> rate = df.schedules.Constant(0.3)
+    >>> rate(0), rate(99)
+    (0.3, 0.3)
+    """
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -73,6 +81,13 @@ class Linear(Schedule):
         Time between them, positive.
     unit
         "epoch" or "step".
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> rate = df.schedules.Linear(0.0, 0.4, over=4)
+    >>> rate(0), rate(2), rate(9)
+    (0.0, 0.2, 0.4)
     """
 
     def __init__(self, start: float, end: float, over: int, unit: Unit = "epoch") -> None:
@@ -132,7 +147,15 @@ class Early(Schedule):
 
 
 class Late(Schedule):
-    """0 before `start`, `rate` from then on: late dropout, against overfitting."""
+    """0 before `start`, `rate` from then on: late dropout, against overfitting.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> rate = df.schedules.Late(0.2, start=2)
+    >>> rate(1), rate(2)
+    (0.0, 0.2)
+    """
 
     def __init__(self, rate: float, start: int, unit: Unit = "epoch") -> None:
         super().__init__(unit)
@@ -148,7 +171,15 @@ class Late(Schedule):
 
 
 class Call(Schedule):
-    """A function of your own of the time."""
+    """A function of your own of the time.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> rate = df.schedules.Call(lambda epoch: 0.1 * epoch)
+    >>> rate(2)
+    0.2
+    """
 
     def __init__(self, function: Callable[[int], float], unit: Unit = "epoch") -> None:
         super().__init__(unit)
@@ -168,6 +199,12 @@ def get_rate(rate: Any) -> float | Schedule:
     ------
     ValueError
         If it isn't, so far as that can be known before training.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.schedules.get_rate(0.5)
+    0.5
     """
     if isinstance(rate, Schedule):
         for value in rate.extremes():
@@ -185,6 +222,12 @@ def value_at(rate: float | Schedule, step: int, epoch: int, name: str) -> float:
     ------
     ValueError
         If a schedule leaves [0, 1].
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.schedules.value_at(df.schedules.Early(0.2, until=3), 1000, 2, "rate")
+    0.2
     """
     if not isinstance(rate, Schedule):
         return rate

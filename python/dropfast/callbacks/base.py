@@ -91,6 +91,14 @@ class CallbackList:
     ------
     TypeError
         If one of them is no Callback.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> tell = df.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
+    >>> hooks = df.callbacks.CallbackList([tell], df.Sequential(seed=0), {})
+    >>> hooks.call("epoch_end", 0, {"loss": 1.0})
+    0 {'loss': 1.0}
     """
 
     def __init__(self, callbacks: Iterable[Any], model: Sequential, params: Mapping[str, Any]):

@@ -93,6 +93,11 @@ class ReduceLROnPlateau(Callback):
         Epochs after a change in which none is counted.
     min_lr
         The rate never falls below.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> reduce = df.callbacks.ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
 
     def __init__(

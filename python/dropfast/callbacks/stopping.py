@@ -150,6 +150,16 @@ class TerminateOnNaN(Callback):
     """Ends training quietly where a loss that is not finite would raise.
 
     The weights of the last good epoch are kept either way.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> model = df.Sequential([df.layers.Dense(1)], seed=0)
+    >>> model.compile(df.optimizers.SGD(1e30), "mse")
+    >>> quiet = df.callbacks.TerminateOnNaN()
+    >>> with np.errstate(all="ignore"):
+    ...     history = model.fit(np.ones((64, 2)), np.ones(64), verbose=0, callbacks=[quiet])
+    training ended: epoch 1: ...
     """
 
     def terminated(self, message: str) -> None:

@@ -59,7 +59,14 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.ReLU()(np.array([[-1.0, 2.0]])).tolist()
+    [[0.0, 2.0]]
+    """
 
     fixed = ("activation",)
 
@@ -68,7 +75,14 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """x where positive, else negative_slope * x; the layer's default slope is Keras' 0.3."""
+    """x where positive, else negative_slope * x; the layer's default slope is Keras' 0.3.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.LeakyReLU(0.5)(np.array([[-1.0, 2.0]])).tolist()
+    [[-0.5, 2.0]]
+    """
 
     fixed = ("activation",)
 
@@ -80,7 +94,14 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """x where positive, else alpha * (exp(x) - 1)."""
+    """x where positive, else alpha * (exp(x) - 1).
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.ELU()(np.array([[-1.0, 2.0]])).round(4).tolist()
+    [[-0.6321, 2.0]]
+    """
 
     fixed = ("activation",)
 
@@ -90,7 +111,14 @@ class ELU(Activation):
 
 
 class Softmax(Activation):
-    """exp(x) / sum(exp(x)) over the last axis."""
+    """exp(x) / sum(exp(x)) over the last axis.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> df.layers.Softmax()(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
 
     fixed = ("activation",)
 

@@ -42,6 +42,13 @@ class Passage:
         Whatever `forward` keeps for `gradient`.
     gradients
         Gradients of the layer's weights by name; `gradient` fills it.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> passage = df.layers.Passage(training=True, key=df.Key(0), rate=0.5)
+    >>> df.layers.Dropout(0.5).forward(np.ones((1, 8)), passage).shape
+    (1, 8)
     """
 
     training: bool = False

@@ -80,12 +80,28 @@ class SpatialDropout1D(_SpatialDropout):
 
 
 class SpatialDropout2D(_SpatialDropout):
-    """The same for images (n, height, width, channels)."""
+    """The same for images (n, height, width, channels).
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> y = df.layers.SpatialDropout2D(0.5, seed=3)(np.ones((2, 4, 4, 3)), training=True)
+    >>> bool((y == y[:, :1, :1]).all())
+    True
+    """
 
     spatial = 2
 
 
 class SpatialDropout3D(_SpatialDropout):
-    """The same for volumes (n, depth, height, width, channels)."""
+    """The same for volumes (n, depth, height, width, channels).
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> y = df.layers.SpatialDropout3D(0.5, seed=3)(np.ones((2, 2, 4, 4, 3)), training=True)
+    >>> bool((y == y[:, :1, :1, :1]).all())
+    True
+    """
 
     spatial = 3

@@ -196,7 +196,11 @@ def load_model(
 
     Examples
     --------
-    See `Sequential.save`.
+    >>> import os, tempfile, numpy as np, dropfast as df
+    >>> path = os.path.join(tempfile.mkdtemp(), "m.safetensors")
+    >>> df.Sequential([df.layers.Input(2), df.layers.Dense(1)], seed=0).save(path)
+    >>> df.load_model(path).predict(np.ones((3, 2))).shape
+    (3, 1)
     """
     path = os.fspath(filepath)
     metadata, arrays = _read(path)

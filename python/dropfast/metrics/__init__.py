@@ -1,0 +1,98 @@
+"""Layer 6: metrics, most of them means over rows fed batch by batch; names are Keras 3's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dropfast import losses
+from dropfast.configurable import resolve
+from dropfast.metrics.accuracy import (
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from dropfast.metrics.base import Call, Mean, Metric
+from dropfast.metrics.counts import Precision, Recall
+from dropfast.metrics.distance import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    R2Score,
+    RootMeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+
+__all__ = [
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "Call",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "for_loss",
+    "get",
+]
+
+_ALIASES = {
+    "mse": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "rmse": "RootMeanSquaredError",
+}
+
+
+def get(identifier: Any) -> Metric:
+    """The metric that a name, class, config, function or object stands for.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.metrics.get("mae").name
+    'mean_absolute_error'
+    """
+    if callable(identifier) and not isinstance(identifier, type):
+        return Call(identifier)
+    found: Metric = resolve("metric", identifier, _ALIASES)
+    return found
+
+
+def for_loss(identifier: Any, loss: losses.Loss, units: int) -> Metric:
+    """As `get`, where "accuracy" and "crossentropy" take the form that fits the loss.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> type(df.metrics.for_loss("accuracy", df.losses.get("binary_crossentropy"), 1)).__name__
+    'BinaryAccuracy'
+    """
+    short = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy"}
+    if not isinstance(identifier, str) or identifier.lower() not in short:
+        return get(identifier)
+    what = short[identifier.lower()].capitalize()
+    if loss.target == "labels":
+        prefix = "SparseCategorical"
+    elif isinstance(loss, losses.BinaryCrossentropy) or units == 1:
+        prefix = "Binary"
+    else:
+        prefix = "Categorical"
+    metric = get(f"{prefix}{what}")
+    metric.name = identifier
+    return metric
