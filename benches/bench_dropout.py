@@ -34,4 +34,4 @@ def bench_dropout(measure, rate, exponent, contender):
     function = contender.dropout(x, rate)
     if not copies:
         check(x, np.asarray(function()), rate)
-    measure(function, [rate, exponent], contender.name, x.size)
+    measure(function, [rate, exponent], contender, x.size)

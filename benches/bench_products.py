@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from contenders import able_to
+from contenders.ours import CONTENDERS
 from dropfast import _core
 
 # rows, features in, features out
@@ -43,13 +44,13 @@ def bench_product(measure, shape, kind, contender):
     exact = a.astype(np.float64) @ b
     bound = 4e-7 * a.shape[1] * np.abs(a).max() * np.abs(b).max()
     np.testing.assert_allclose(np.asarray(function()), exact, rtol=0, atol=bound)
-    measure(function, [*shape, kind], contender.name, 2 * a.size * b.shape[1])
+    flops = 2 * a.size * b.shape[1]
+    measure(function, [*shape, kind], contender, flops, flops=flops)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def bench_multiply_add_loop(benchmark, threads):
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
+def bench_multiply_add_loop(benchmark, contender):
     """The peak that a product can't pass: registers only, no memory."""
-    rate = max(_core.fma_peak_gflops(threads) for _ in range(3))
-    name = f"FMA loop, {threads} thread{'s' * (threads > 1)}"
-    benchmark.extra_info.update(case=["peak"], contender=name, gflops=rate)
+    rate = max(_core.fma_peak_gflops(contender.threads) for _ in range(5))
+    benchmark.extra_info.update(case=["peak"], contender=contender.loop, gflops=rate)
     benchmark.pedantic(lambda: None)

@@ -18,19 +18,21 @@ CELL = 0.3
 
 @pytest.fixture
 def measure(benchmark):
-    """Time a function and note what it did: `measure(function, case, contender, work)`.
+    """Time a function and note what it did: `measure(function, case, contender, work, **more)`.
 
     `work` is what a call does, in the unit of its table: elements, floating-point operations, rows.
+    Of what more is known the tables use `flops`, the operations that can't be left out.
     """
 
-    def run(function, case, contender, work):
+    def run(function, case, contender, work, **more):
         function()  # compiles, fills caches
         start = time.perf_counter()
         function()
         once = max(time.perf_counter() - start, 1e-7)
         iterations = math.ceil(ROUND / once)
         rounds = min(max(round(CELL / (once * iterations)), 2), 100)
-        benchmark.extra_info.update(case=case, contender=contender, work=work)
+        loop = {"loop": contender.loop} if hasattr(contender, "loop") else {}
+        benchmark.extra_info.update(case=case, contender=contender.name, work=work, **loop, **more)
         benchmark.pedantic(function, rounds=rounds, iterations=iterations)
 
     return run

@@ -1,4 +1,4 @@
-"""The two pictures of the benchmarks: time per element over sizes, and products under the roof."""
+"""Pictures of the benchmarks: time per element over sizes, products and training under the roof."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from dropfast.plot.canvas import COLOURS, tidy
 
 DROPOUT_RATE = 0.5
+LINES = (":", "--", "-.", (0, (1, 4)))
 
 
 def _colours(names):
@@ -40,23 +41,40 @@ def draw_dropout(cells, path: Path) -> None:
 
 
 def draw_products(cells, peaks, path: Path) -> None:
-    """GFLOP/s of each shape, under the rate of a multiply-add loop."""
-    chosen = [cell for cell in cells if cell.bench == "bench_product" and cell.case[3] == "x·W"]
-    shapes = list(dict.fromkeys(cell.case[:3] for cell in chosen))
-    names = list(dict.fromkeys(cell.contender for cell in chosen))
-    figure, ax = plt.subplots(figsize=(10, 5), layout="constrained")
-    width = 0.8 / len(names)
-    for number, (name, colour) in enumerate(_colours(names).items()):
-        rates = {c.case[:3]: c.work / c.seconds / 1e9 for c in chosen if c.contender == name}
-        at = [place + (number - (len(names) - 1) / 2) * width for place in range(len(shapes))]
-        ax.bar(at, [rates.get(shape, 0) for shape in shapes], width, color=colour, label=name)
-    for (name, peak), style in zip(peaks.items(), (":", "--"), strict=False):
-        ax.axhline(peak, color="black", linestyle=style, linewidth=1, label=name)
-    ax.set_xticks(range(len(shapes)), ["\n× ".join(map(str, shape)) for shape in shapes])
-    tidy(ax, "rows × features in × features out", "GFLOP/s")
-    ax.set_title("Matrix products, float32")
-    ax.legend(frameon=False, ncols=2)
+    """GFLOP/s of each shape, under the rate of a multiply-add loop; a panel for each kind."""
+    chosen = [cell for cell in cells if cell.bench == "bench_product"]
+    kinds = list(dict.fromkeys(cell.case[3] for cell in chosen))
+    colours = _colours(dict.fromkeys(cell.contender for cell in chosen))
+    figure, axes = plt.subplots(
+        len(kinds), figsize=(10, 3.4 * len(kinds)), layout="constrained", squeeze=False
+    )
+    for ax, kind in zip(axes.flat, kinds, strict=True):
+        _draw_kind(ax, [cell for cell in chosen if cell.case[3] == kind], colours)
+        for (name, peak), style in zip(peaks.items(), LINES, strict=False):
+            ax.axhline(peak, color="black", linestyle=style, linewidth=1, label=name)
+        ax.set_title(f"{kind}, float32")
+    axes.flat[0].legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.08))
+    tidy(axes.flat[-1], "operations per byte; rows × features in × features out", "GFLOP/s")
     figure.savefig(path, dpi=120)
+
+
+def _draw_kind(ax, cells, colours) -> None:
+    """A group of bars for each shape, those with the fewest operations per byte first."""
+    shapes = sorted({cell.case[:3] for cell in cells}, key=intensity)
+    width = 0.8 / len(colours)
+    for number, (name, colour) in enumerate(colours.items()):
+        rates = {cell.case[:3]: cell.gflops for cell in cells if cell.contender == name}
+        at = [place + (number - (len(colours) - 1) / 2) * width for place in range(len(shapes))]
+        ax.bar(at, [rates.get(shape, 0) for shape in shapes], width, color=colour, label=name)
+    labels = [f"{intensity(shape):.0f}\n{' × '.join(map(str, shape))}" for shape in shapes]
+    ax.set_xticks(range(len(shapes)), labels, fontsize=8)
+    tidy(ax, "", "GFLOP/s")
+
+
+def intensity(shape) -> float:
+    """Operations per byte, if each number is moved once."""
+    m, k, n = shape
+    return 2 * m * k * n / (4 * (m * k + k * n + m * n))
 
 
 def draw(cells, peaks, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Run the benchmarks and print their tables as Markdown; with --pictures FOLDER, draw them too.
 
-`make bench` runs this; `make bench ARGS='-k dropout'` passes a choice to pytest. `--json FILE`
-prints the tables of an earlier run instead.
+`make bench` runs this; `make bench ARGS='-k dropout'` passes a choice to pytest. `--json FILE ...`
+prints the tables of earlier runs instead, the best of each cell.
 """
 
 from __future__ import annotations
@@ -15,18 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from results import Cell, Ratios, cells, merge, peaks
+
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One contender at one case: seconds of a call at best, and what the call did."""
-
-    bench: str
-    case: tuple
-    contender: str
-    seconds: float
-    work: float
 
 
 def run(pytest_arguments: list[str]) -> dict:
@@ -42,27 +33,6 @@ def run(pytest_arguments: list[str]) -> dict:
         return json.loads(file.read_text())
 
 
-def cells(results: dict) -> list[Cell]:
-    """All timed cells. The best round counts: whatever else ran made the others slower."""
-    return [
-        Cell(
-            entry["name"].split("[")[0],
-            tuple(info["case"]),
-            info["contender"],
-            entry["stats"]["min"],
-            info["work"],
-        )
-        for entry in results["benchmarks"]
-        if "work" in (info := entry["extra_info"])
-    ]
-
-
-def peaks(results: dict) -> dict[str, float]:
-    """GFLOP/s of the multiply-add loops, by name."""
-    infos = [entry["extra_info"] for entry in results["benchmarks"]]
-    return {info["contender"]: info["gflops"] for info in infos if "gflops" in info}
-
-
 @dataclass(frozen=True)
 class Table:
     """Which cells make a table, and what its rows and values are called."""
@@ -73,6 +43,10 @@ class Table:
     label: Callable[[tuple], str]
     value: Callable[[Cell], str]
     holds: Callable[[Cell], bool] = lambda cell: True
+
+
+def first(case: tuple) -> str:
+    return case[0]
 
 
 def dropout_table(rate: float) -> Table:
@@ -95,21 +69,28 @@ TABLES = (
         "m x k x n",
         ("bench_product",),
         lambda case: " x ".join(map(str, case[:3])) + f", {case[3]}",
-        lambda cell: f"{cell.work / cell.seconds / 1e9:.0f}",
+        lambda cell: f"{cell.gflops:.0f}",
     ),
     Table(
         "Training: seconds for an epoch of 60,000 rows",
         "network",
         ("bench_epoch",),
-        lambda case: case[0],
+        first,
         lambda cell: f"{cell.seconds / cell.work * 60_000:.3f}",
     ),
     Table(
         "Prediction: µs a call",
         "call",
         ("bench_predict", "bench_monte_carlo"),
-        lambda case: case[0],
+        first,
         lambda cell: f"{cell.seconds * 1e6:,.1f}",
+    ),
+    Table(
+        "Memory of a first fit beyond data and weights, MB",
+        "network",
+        ("bench_memory",),
+        first,
+        lambda cell: f"{cell.info['bytes'] / 1e6:,.1f}",
     ),
 )
 
@@ -120,34 +101,50 @@ def markdown(spec: Table, chosen: list[Cell]) -> str:
     rows: dict[str, dict[str, str]] = {}
     for cell in chosen:
         rows.setdefault(spec.label(cell.case), {})[cell.contender] = spec.value(cell)
-    lines = [f"| {spec.heading} | {' | '.join(contenders)} |", "|---|" + "---:|" * len(contenders)]
-    lines += [
-        f"| {name} | {' | '.join(row.get(contender, '–') for contender in contenders)} |"
-        for name, row in rows.items()
-    ]
-    return "\n".join([f"### {spec.title}", "", *lines])
+    lists = {
+        label: [row.get(contender, "–") for contender in contenders] for label, row in rows.items()
+    }
+    return grid(spec.title, spec.heading, contenders, lists)
+
+
+def markdown_ratios(spec: Table, chosen: list[Cell], loops: dict[str, float]) -> str | None:
+    """The same rows as ratios; None where no loop bounds a cell."""
+    ratios = Ratios(chosen, loops)
+    if not ratios.ours:
+        return None
+    rows = {spec.label(cell.case): ratios.row(cell.case) for cell in chosen}
+    title = f"{spec.title.split(':')[0]}: share of the multiply-add loop, and how many times faster"
+    return grid(title, spec.heading, ratios.columns(), rows)
+
+
+def grid(title: str, heading: str, columns: list[str], rows: dict[str, list[str]]) -> str:
+    """A Markdown table under its title."""
+    lines = [f"| {heading} | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    lines += [f"| {label} | {' | '.join(values)} |" for label, values in rows.items()]
+    return "\n".join([f"### {title}", "", *lines])
 
 
 def tables(results: dict) -> str:
-    """All tables for which there are cells, and the peaks."""
-    timed, parts = cells(results), []
+    """All tables for which there are cells, their ratios, and the peaks."""
+    timed, loops, parts = cells(results), peaks(results), []
     for spec in TABLES:
         chosen = [cell for cell in timed if cell.bench in spec.benches and spec.holds(cell)]
         if chosen:
-            parts.append(markdown(spec, chosen))
-    if peaks(results):
-        loops = ", ".join(f"{name}: {value:.0f}" for name, value in peaks(results).items())
-        parts.append(f"Peak without memory, GFLOP/s. {loops}.")
-    return "\n\n".join(parts)
+            parts += [markdown(spec, chosen), markdown_ratios(spec, chosen, loops)]
+    if loops:
+        shown = ", ".join(f"{name}: {value:.0f}" for name, value in loops.items())
+        parts.append(f"Peak without memory, GFLOP/s. {shown}.")
+    return "\n\n".join(part for part in parts if part)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="results of an earlier run")
+    parser.add_argument("--json", type=Path, nargs="+", help="results of earlier runs")
     parser.add_argument("--save", type=Path, help="write the results to this file too")
     parser.add_argument("--pictures", type=Path, help="folder for the pictures")
     options, pytest_arguments = parser.parse_known_args()
-    results = json.loads(options.json.read_text()) if options.json else run(pytest_arguments)
+    earlier = [json.loads(file.read_text()) for file in options.json or ()]
+    results = merge(earlier) if earlier else run(pytest_arguments)
     if options.save:
         options.save.write_text(json.dumps(results))
     machine = results["machine_info"]["cpu"]

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def forward(weights, x, rate, key):
+def forward(weights, x, rates, key):
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
     for number, (kernel, bias) in enumerate(pairs):
-        if rate:
+        if rates[number]:
             key, mine = jax.random.split(key)
-            x = drop(x, rate, mine)
+            x = drop(x, rates[number], mine)
         x = x @ kernel + bias
         if number + 1 < len(pairs):
             x = jax.nn.relu(x)
@@ -25,8 +25,8 @@ def drop(x, rate, key):
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
 
 
-def loss(weights, x, y, rate, key):
-    chances = jax.nn.log_softmax(forward(weights, x, rate, key))
+def loss(weights, x, y, rates, key):
+    chances = jax.nn.log_softmax(forward(weights, x, rates, key))
     return -jnp.mean(jnp.take_along_axis(chances, y[:, None], axis=1))
 
 
@@ -43,15 +43,15 @@ def update(optimizer, weights, slopes, state, step):
     return moved, (first, second)
 
 
-@partial(jax.jit, static_argnames=("rate", "optimizer", "batch_size"))
-def epoch(weights, state, step, x, y, key, rate, optimizer, batch_size):
+@partial(jax.jit, static_argnames=("rates", "optimizer", "batch_size"))
+def epoch(weights, state, step, x, y, key, rates, optimizer, batch_size):
     key, mine = jax.random.split(key)
     order = jax.random.permutation(mine, len(x))[: len(x) // batch_size * batch_size]
 
     def one(carry, rows):
         weights, state, step, key = carry
         key, mine = jax.random.split(key)
-        slopes = jax.grad(loss)(weights, x[rows], y[rows], rate, mine)
+        slopes = jax.grad(loss)(weights, x[rows], y[rows], rates, mine)
         weights, state = update(optimizer, weights, slopes, state, step)
         return (weights, state, step + 1, key), None
 
@@ -61,23 +61,23 @@ def epoch(weights, state, step, x, y, key, rate, optimizer, batch_size):
 
 @jax.jit
 def inference(weights, x):
-    return jax.nn.softmax(forward(weights, x, 0.0, None))
+    return jax.nn.softmax(forward(weights, x, (0.0,) * len(weights), None))
 
 
-@partial(jax.jit, static_argnames=("rate", "samples"))
-def monte_carlo(weights, x, rate, key, samples):
+@partial(jax.jit, static_argnames=("rates", "samples"))
+def monte_carlo(weights, x, rates, key, samples):
     def one(total, mine):
-        return total + jax.nn.softmax(forward(weights, x, rate, mine)), None
+        return total + jax.nn.softmax(forward(weights, x, rates, mine)), None
 
     start = jnp.zeros((len(x), weights[-1].shape[0]))
     return jax.lax.scan(one, start, jax.random.split(key, samples))[0] / samples
 
 
 class Network:
-    def __init__(self, weights, rate, optimizer, batch_size):
+    def __init__(self, weights, rates, optimizer, batch_size):
         self.values = [jnp.array(array) for array in weights]
         self.state = tuple([jnp.zeros_like(array) for array in self.values] for _ in range(2))
-        self.rate, self.optimizer, self.batch_size = rate, optimizer, batch_size
+        self.rates, self.optimizer, self.batch_size = tuple(rates), optimizer, batch_size
         self.step, self.key = jnp.float32(1), jax.random.key(0)
 
     @staticmethod
@@ -93,7 +93,7 @@ class Network:
                 x,
                 y,
                 self.key,
-                self.rate,
+                self.rates,
                 self.optimizer,
                 self.batch_size,
             )
@@ -106,7 +106,7 @@ class Network:
         return np.asarray(inference(self.values, x))
 
     def predict_mc(self, x, samples):
-        return np.asarray(monte_carlo(self.values, x, self.rate, self.key, samples))
+        return np.asarray(monte_carlo(self.values, x, self.rates, self.key, samples))
 
 
 class Jax:

@@ -24,10 +24,10 @@ class Copy:
 class Network:
     """The training loop that one writes by hand, each array operation by itself."""
 
-    def __init__(self, weights, rate, optimizer, batch_size):
+    def __init__(self, weights, rates, optimizer, batch_size):
         self.values = [array.copy() for array in weights]
         self.first, self.second = ([np.zeros_like(array) for array in weights] for _ in range(2))
-        self.rate, self.batch_size, self.step = rate, batch_size, 0
+        self.rates, self.batch_size, self.step = rates, batch_size, 0
         self.optimizer, self.learning_rate = optimizer
         self.rng = np.random.default_rng(0)
 
@@ -40,7 +40,7 @@ class Network:
     def _slopes(self, x, y):
         inputs, masks = [], []
         for number in range(0, len(self.values), 2):
-            x, mask = self._drop(x)
+            x, mask = self._drop(x, self.rates[number // 2])
             inputs.append(x)
             masks.append(mask)
             x = x @ self.values[number] + self.values[number + 1]
@@ -58,12 +58,12 @@ class Network:
                 slope = np.where(inputs[number] > 0, slope * masks[number], 0)
         return slopes
 
-    def _drop(self, x):
+    def _drop(self, x, rate):
         """The output, and the factor of the gradient that every kept element has."""
-        if not self.rate:
+        if not rate:
             return x, np.float32(1)
-        scale = np.float32(1 / (1 - self.rate))
-        return x * ((self.rng.random(x.shape, np.float32) >= self.rate) * scale), scale
+        scale = np.float32(1 / (1 - rate))
+        return x * ((self.rng.random(x.shape, np.float32) >= rate) * scale), scale
 
     def _update(self, slopes):
         self.step += 1
@@ -82,17 +82,15 @@ class Network:
         return self.values
 
     def predict(self, x):
-        rate, self.rate = self.rate, 0
-        chances = self._forward(x)
-        self.rate = rate
-        return chances
+        return self._forward(x, [0] * len(self.rates))
 
     def predict_mc(self, x, samples):
-        return np.mean([self._forward(x) for _ in range(samples)], axis=0)
+        return np.mean([self._forward(x, self.rates) for _ in range(samples)], axis=0)
 
-    def _forward(self, x):
+    def _forward(self, x, rates):
         for number in range(0, len(self.values), 2):
-            x = self._drop(x)[0] @ self.values[number] + self.values[number + 1]
+            x = self._drop(x, rates[number // 2])[0] @ self.values[number]
+            x = x + self.values[number + 1]
             if number + 2 < len(self.values):
                 x = np.maximum(x, 0)
         return _softmax(x)

@@ -1,6 +1,12 @@
-"""dropfast, with one thread and with all."""
+"""dropfast, with one thread and with all.
+
+Where `DROPFAST_SIMD` pins an instruction set, the names say so, and results of several runs can
+stand in one table.
+"""
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 
@@ -9,12 +15,18 @@ from dropfast import _core
 
 LOSS = "sparse_categorical_crossentropy"
 ALL = df.get_num_threads()
+LEVEL = f", {os.environ['DROPFAST_SIMD']}" if "DROPFAST_SIMD" in os.environ else ""
+
+
+def loop_name(threads):
+    """What the loop of multiply-adds that bounds so many threads is called."""
+    return f"FMA loop{LEVEL}, {threads} thread{'s' * (threads > 1)}"
 
 
 class Network:
-    def __init__(self, weights, rate, optimizer, batch_size, threads):
+    def __init__(self, weights, rates, optimizer, batch_size, threads, rows_per_mask):
         layers = [df.layers.Input((weights[0].shape[0],))]
-        for bias in weights[1::2]:
+        for rate, bias in zip(rates, weights[1::2], strict=True):
             if rate:
                 layers.append(df.layers.Dropout(rate))
             layers.append(df.layers.Dense(len(bias), activation="relu"))
@@ -22,7 +34,7 @@ class Network:
         self.model = df.Sequential(layers, seed=0)
         name, learning_rate = optimizer
         chosen = {"sgd": df.optimizers.SGD, "adam": df.optimizers.Adam}[name](learning_rate)
-        self.model.compile(optimizer=chosen, loss=LOSS)
+        self.model.compile(optimizer=chosen, loss=LOSS, rows_per_mask=rows_per_mask)
         self.model.set_weights(weights)
         self.batch_size = batch_size
         df.set_num_threads(threads)
@@ -41,8 +53,9 @@ class Network:
 
 
 class AllThreads:
-    name = "dropfast"
+    name = f"dropfast{LEVEL}"
     threads = ALL
+    loop = loop_name(ALL)
 
     @classmethod
     def dropout(cls, x, rate):
@@ -57,13 +70,14 @@ class AllThreads:
         return lambda: _core.matmul(a, b, out=out)
 
     @classmethod
-    def network(cls, weights, rate, optimizer, batch_size):
-        return Network(weights, rate, optimizer, batch_size, cls.threads)
+    def network(cls, weights, rates, optimizer, batch_size, rows_per_mask=1):
+        return Network(weights, rates, optimizer, batch_size, cls.threads, rows_per_mask)
 
 
 class OneThread(AllThreads):
-    name = "dropfast, 1 thread"
+    name = f"dropfast{LEVEL}, 1 thread"
     threads = 1
+    loop = loop_name(1)
 
 
 CONTENDERS = (AllThreads, OneThread)

@@ -7,7 +7,7 @@ from sklearn.neural_network import MLPClassifier
 
 
 class Network:
-    def __init__(self, weights, rate, optimizer, batch_size):
+    def __init__(self, weights, rates, optimizer, batch_size):
         name, learning_rate = optimizer
         self.model = MLPClassifier(
             [len(bias) for bias in weights[1:-1:2]],
@@ -47,6 +47,8 @@ class ScikitLearn:
     name = "scikit-learn"
     network = Network
     has_dropout = False
+    # Two classes are one logistic unit to it, which is another network.
+    least_classes = 3
 
 
 CONTENDERS = (ScikitLearn,)

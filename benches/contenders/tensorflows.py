@@ -13,9 +13,9 @@ import tensorflow as tf
 
 
 class Network:
-    def __init__(self, weights, rate, optimizer, batch_size):
+    def __init__(self, weights, rates, optimizer, batch_size):
         layers = [keras.layers.Input((weights[0].shape[0],))]
-        for bias in weights[1::2]:
+        for rate, bias in zip(rates, weights[1::2], strict=True):
             if rate:
                 layers.append(keras.layers.Dropout(rate))
             layers.append(keras.layers.Dense(len(bias), activation="relu"))

@@ -8,9 +8,9 @@ from torch import nn
 
 
 class Network:
-    def __init__(self, weights, rate, optimizer, batch_size):
+    def __init__(self, weights, rates, optimizer, batch_size):
         layers = []
-        for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        for rate, kernel, bias in zip(rates, weights[::2], weights[1::2], strict=True):
             dense = nn.Linear(*kernel.shape)
             with torch.no_grad():
                 dense.weight.copy_(torch.from_numpy(kernel.T.copy()))

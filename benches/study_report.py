@@ -1,0 +1,155 @@
+"""Tables and pictures of the study of row groups, from its results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from dropfast.plot.canvas import COLOURS, tidy
+from study_row_groups import RATES, Results, Setting
+
+# Reached by every setting of an architecture, less this: a given accuracy that all can be timed by.
+MARGIN = 0.002
+
+
+def report(results: Results, settings: Sequence[Setting], options: Any) -> None:
+    """Do what the command says."""
+    if options.command == "tables":
+        print(tables(results, settings, options.epochs))
+        return
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    draw_final(results, settings, options.epochs, options.pictures / "row_groups.png")
+    draw_time(results, settings, options.epochs, options.pictures / "row_groups_time.png")
+
+
+def tables(results: Results, settings: Sequence[Setting], epochs: int) -> str:
+    """One table an architecture."""
+    parts = []
+    for architecture in dict.fromkeys(setting.architecture for setting in settings):
+        own = [setting for setting in settings if setting.architecture == architecture]
+        own = [setting for setting in own if results.finals(setting, epochs)]
+        goals = {rate: goal(results, own, rate, epochs) for rate in (0.0, *RATES)}
+        lines = [
+            f"### {architecture}, {epochs} epochs",
+            "",
+            "| hidden rate | rows a mask | learning rate | test accuracy, % | s an epoch "
+            "| s to a given accuracy | in the time of one row a mask: epochs | test accuracy, % |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|",
+        ]
+        lines += [row(results, setting, epochs, goals[setting.rate]) for setting in own]
+        given = [f"{g:.1%} at rate {r}" for r, g in goals.items() if r and not math.isnan(g)]
+        parts.append("\n".join([*lines, "", f"The given accuracy: {', '.join(given)}."]))
+    return "\n\n".join(parts)
+
+
+def row(results: Results, setting: Setting, epochs: int, wanted: float) -> str:
+    seconds = results.epoch_seconds(setting)
+    longer = longest(results, setting, epochs)
+    values = [
+        f"{setting.rate or 'none'}",
+        f"{setting.rows if setting.rate else '–'}",
+        f"{results.learning_rate(setting)}",
+        spread(results.finals(setting, epochs)),
+        number(seconds, ".3f"),
+        number(reached(results, setting, epochs, wanted) * seconds, ".1f"),
+        f"{longer}" if longer else "–",
+        spread(results.finals(setting, longer)) if longer else "–",
+    ]
+    return f"| {' | '.join(values)} |"
+
+
+def longest(results: Results, setting: Setting, epochs: int) -> int | None:
+    """Epochs of the runs that were given the time of one row a mask, if there are any."""
+    found = [r["epochs"] for r in results.of("test", setting) if r["epochs"] > epochs]
+    return max(found, default=None)
+
+
+def number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def spread(finals: Sequence[Sequence[float]]) -> str:
+    """Mean and standard deviation over seeds of the last epoch's accuracy."""
+    last = 100 * np.array([accuracies[-1] for accuracies in finals])
+    deviation = f" ± {last.std(ddof=1):.2f}" if len(last) > 1 else ""
+    return f"{last.mean():.2f}{deviation}"
+
+
+def goal(results: Results, settings: Sequence[Setting], rate: float, epochs: int) -> float:
+    """An accuracy that every setting of this rate reaches."""
+    best = [
+        np.mean(results.finals(setting, epochs), axis=0).max()
+        for setting in settings
+        if setting.rate == rate
+    ]
+    return math.floor((min(best) - MARGIN) * 1000) / 1000 if best else math.nan
+
+
+def reached(results: Results, setting: Setting, epochs: int, wanted: float) -> float:
+    """Epochs until the mean over seeds is as high."""
+    mean = np.mean(results.finals(setting, epochs), axis=0)
+    return float(np.argmax(mean >= wanted) + 1) if (mean >= wanted).any() else math.nan
+
+
+def groups(settings: Sequence[Setting]) -> dict[tuple[str, float], list[Setting]]:
+    """Settings that differ in rows a mask only."""
+    found: dict[tuple[str, float], list[Setting]] = {}
+    for setting in settings:
+        if setting.rate:
+            found.setdefault((setting.architecture, setting.rate), []).append(setting)
+    return found
+
+
+def draw_final(results: Results, settings: Sequence[Setting], epochs: int, path: Path) -> None:
+    """Final accuracy over rows a mask: every seed a dot, means joined."""
+    figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+    for colour, ((architecture, rate), own) in zip(COLOURS, groups(settings).items(), strict=False):
+        own = [setting for setting in own if results.finals(setting, epochs)]
+        finals = [[each[-1] for each in results.finals(setting, epochs)] for setting in own]
+        for setting, values in zip(own, finals, strict=True):
+            ax.plot([setting.rows] * len(values), values, ".", color=colour)
+        means = [np.mean(values) for values in finals]
+        label = f"{architecture}, rate {rate}"
+        ax.plot([setting.rows for setting in own], means, color=colour, label=label)
+    ax.set_xscale("log", base=2)
+    shown = sorted({setting.rows for setting in settings})
+    ax.set_xticks(shown, list(map(str, shown)))
+    tidy(ax, "rows that share a mask", "test accuracy")
+    ax.set_title(f"Fashion-MNIST, {epochs} epochs, learning rate tuned for each point")
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def draw_time(results: Results, settings: Sequence[Setting], epochs: int, path: Path) -> None:
+    """Mean accuracy by the seconds of training, a panel for each network and rate."""
+    chosen = groups(settings)
+    figure, axes = plt.subplots(
+        len(chosen) // 2, 2, figsize=(11, 8), layout="constrained", squeeze=False
+    )
+    for ax, ((architecture, rate), own) in zip(axes.flat, chosen.items(), strict=True):
+        for colour, setting in zip(COLOURS, own, strict=False):
+            seconds = results.epoch_seconds(setting)
+            finals = results.finals(setting, epochs)
+            if math.isnan(seconds) or not finals:
+                continue
+            mean = np.mean(finals, axis=0)
+            at = seconds * np.arange(1, len(mean) + 1)
+            ax.plot(at, mean, color=colour, label=f"{setting.rows}")
+            longer = longest(results, setting, epochs)
+            if longer:
+                mean = np.mean(results.finals(setting, longer), axis=0)
+                ax.plot(seconds * np.arange(1, len(mean) + 1), mean, ":", color=colour)
+        tidy(ax, "seconds of training", "test accuracy")
+        ax.set_title(f"{architecture}, rate {rate}")
+        ax.set_ylim(bottom=0.83)
+        ax.legend(frameon=False, title="rows a mask", loc="lower right")
+    figure.suptitle("Dotted: as many epochs as fit into the time of one row a mask")
+    figure.savefig(path, dpi=120)
