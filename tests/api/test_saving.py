@@ -302,8 +302,57 @@ BAD = {
         lambda d: changed(d, nothing, arrays={"weights.0.dense.kernel": np.ones((2, 2))}),
         r"weights of layer 'dense' \(kernel\) must have shape \(3, 2\). Received: shape \(2, 2\)",
     ),
+    "an array of words": (
+        lambda d: changed(d, nothing, arrays={"note": np.ones(1, np.float32)}),
+        "file must hold weights and optimizer state. Received: array 'note'",
+    ),
+    "integer weights": (
+        lambda d: changed(d, nothing, arrays={"weights.0.dense.kernel": np.ones((3, 2), int)}),
+        "weights.0.dense.kernel must have dtype float32. Received: dtype int64",
+    ),
+    "complex state": (
+        lambda d: changed(d, nothing, arrays={"optimizer.0.0": np.ones((3, 2), np.complex64)}),
+        "optimizer.0.0 must have dtype float32. Received: dtype complex64",
+    ),
+    "more steps than can be counted": (
+        lambda d: changed(d, setting("iterations", value=10**30)),
+        "iterations must be an integer >= 0. Received: 10000",
+    ),
+    "a truth as a number": (
+        lambda d: changed(d, setting("epochs_done", value=True)),
+        "epochs_done must be an integer >= 0. Received: True",
+    ),
+    "a million layers": (
+        lambda d: changed(d, setting("places", value=[0] * 10**6)),
+        "places of a model config must be at most 4096. Received: 1000000",
+    ),
+    "a name that is none": (
+        lambda d: changed(d, setting("name", value={"a": 1})),
+        "name must be a string. Received: name={'a': 1}",
+    ),
+    "an unknown key of compile": (
+        lambda d: changed(d, setting("compile", "colour", value=1)),
+        "compile must have the keys .* Received: unknown key 'colour'",
+    ),
+    "an unknown key of the optimizer": (
+        lambda d: changed(d, setting("compile", "optimizer", "config", "colour", value=1)),
+        "config of SGD must have no keys but .* Received: 'colour'",
+    ),
+    "a learning rate below 0": (
+        lambda d: changed(d, setting("compile", "optimizer", "config", "learning_rate", value=-1)),
+        "learning_rate must be at least 0 and finite. Received: learning_rate=-1",
+    ),
+    "a function of the system": (
+        lambda d: changed(d, layer(activation={"function": "os.system"})),
+        "must describe a model",
+    ),
+    "a header that claims to be large": (
+        lambda d: struct.pack("<Q", 2**62) + d[8:],
+        "must be a whole safetensors file",
+    ),
+    "something behind the end": (lambda d: d + b"more", "must be a whole safetensors file"),
     "a wrong shape of state": (
-        lambda d: changed(d, nothing, arrays={"optimizer.0.0": np.ones((2, 2))}),
+        lambda d: changed(d, nothing, arrays={"optimizer.0.0": np.ones((2, 2), np.float32)}),
         r"optimizer.0.0 must have shape \(3, 2\). Received: shape \(2, 2\)",
     ),
 }

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 VERSION = 1
 _KEYS = {"name", "seed", "dtype", "input_shape", "layers", "places"}
 _TRAINING = {"compile", "iterations", "epochs_done", "calls"}
+# Building takes time that grows with the square of this; nobody stacks as many.
+_MOST_LAYERS = 4096
 _COMPILE = {"optimizer", "loss", "metrics", "weighted_metrics", "rows_per_mask"}
 
 
@@ -72,8 +74,15 @@ def model_from_description(
     for layer in layers:
         if not isinstance(layer, Layer):
             raise ValueError(f"layers of a model config must be layers. Received: {layer!r}")
+    if max(len(layers), len(places)) > _MOST_LAYERS:
+        raise ValueError(
+            f"places of a model config must be at most {_MOST_LAYERS}. "
+            f"Received: {max(len(layers), len(places))}"
+        )
+    if not isinstance(config["name"], str):
+        raise ValueError(f"name must be a string. Received: name={config['name']!r}")
     for place in places:
-        if not isinstance(place, int) or not 0 <= place < len(layers):
+        if type(place) is not int or not 0 <= place < len(layers):
             raise ValueError(
                 f"places of a model config must be in [0, {len(layers) - 1}]. Received: {place!r}"
             )
@@ -236,8 +245,9 @@ def _assemble(
             f"Received: {', '.join(stored) or 'none'}"
         )
     for name in ("iterations", "epochs_done", "calls"):
-        if not isinstance(description[name], int) or description[name] < 0:
+        if type(description[name]) is not int or not 0 <= description[name] < 2**63:
             raise ValueError(f"{name} must be an integer >= 0. Received: {description[name]!r}")
+    _check_arrays(arrays, stored, model.dtype)
     model.epochs_done, model.calls = description["epochs_done"], description["calls"]
     settings = description["compile"]
     if settings is None or not compile:
@@ -260,6 +270,17 @@ def _assemble(
     return model
 
 
+def _check_arrays(arrays: Mapping[str, Array], weights: list[str], dtype: str) -> None:
+    """A file holds weights and optimizer state in the model's dtype and nothing else."""
+    for name, array in arrays.items():
+        if name not in weights and not name.startswith("optimizer."):
+            raise ValueError(
+                f"file must hold weights and optimizer state. Received: array {name!r}"
+            )
+        if array.dtype != dtype:
+            raise ValueError(f"{name} must have dtype {dtype}. Received: dtype {array.dtype}")
+
+
 def load_weights(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     """See `Sequential.load_weights`."""
     own = _weights(model) if model.built else {}
@@ -268,6 +289,9 @@ def load_weights(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     stored = _stored_weights(arrays)
     if len(stored) != len(own):
         raise ValueError(f"file must hold {len(own)} weight arrays. Received: {len(stored)} arrays")
+    for name in stored:
+        if arrays[name].dtype.kind != "f":
+            raise ValueError(f"{name} must hold floats. Received: dtype {arrays[name].dtype}")
     model.set_weights([arrays[name] for name in stored])
 
 
