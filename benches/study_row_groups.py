@@ -44,12 +44,16 @@ class Setting:
     rate: float
     rows: int
 
+    def dropout(self, rate: float) -> df.layers.Layer:
+        """The layer that drops; rows a mask are the model's."""
+        return df.layers.Dropout(rate)
+
     def model(self, learning_rate: float, steps: int, seed: int) -> df.Sequential:
         """Compiled, with a learning rate that falls along a cosine over so many steps."""
         layers: list[df.layers.Layer] = [df.layers.Input((784,))]
         for number, units in enumerate((*ARCHITECTURES[self.architecture], 10)):
             rate = self.rate if number else RATES.get(self.rate, 0.0)
-            layers += [df.layers.Dropout(rate)] if rate else []
+            layers += [self.dropout(rate)] if rate else []
             layers.append(df.layers.Dense(units, activation="relu" if units > 10 else "softmax"))
         model = df.Sequential(layers, seed=seed)
         decay = df.optimizers.schedules.CosineDecay(learning_rate, steps)
