@@ -212,7 +212,7 @@ def test_memory_maps_give_the_same_bits(dtype, make, same, tmp_path, monkeypatch
     from dropfast.models import epoch
 
     # So few bytes that several pieces have to be read.
-    monkeypatch.setattr(epoch, "_GATHERED_BYTES", 3 * 32 * 6 * 4)
+    monkeypatch.setattr(epoch, "_GATHERED_BYTES", 3 * 32 * 6 * 8)
     x = np.random.default_rng(0).integers(0, 255, (200, 6)).astype(dtype)
     y = x[:, :3].argmax(axis=1)
     x.tofile(tmp_path / "x")

@@ -196,7 +196,14 @@ class Feed:
         sorting = np.argsort(order, kind="stable")
         found = np.empty((len(order), *self.x.shape[1:]), self.x.dtype)
         found[sorting] = self.x[order[sorting]]
-        return self.engine.convert(found)
+        taken = self.engine.direct(found)
+        return self.engine.convert(found) if taken is None else taken
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that a gathered row takes, before or after it is converted."""
+        # float64 is the widest that rows are converted to.
+        return max(self.x[:1].nbytes, 8 * self.x[:1].size, 1)
 
     def blocks(self, dtype: np.dtype[Any]) -> Any:
         """(start, rows) in blocks that stay small beside the data."""

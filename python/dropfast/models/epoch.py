@@ -118,8 +118,7 @@ def train(
         count = 1 if hooks.wants_batches else min(batches - done, _MOST_BATCHES)
         at, rows_order = done, order
         if feed.whole is None:
-            row_bytes = max(feed.x[:1].nbytes, 1)
-            count = min(count, max(_GATHERED_BYTES // (row_bytes * batch_size), 1))
+            count = min(count, max(_GATHERED_BYTES // (feed.row_bytes * batch_size), 1))
             picked = order[done * batch_size : (done + count) * batch_size]
             source, targets = feed.rows(picked), y[picked]
             row_weights = None if weights is None else weights[picked]
