@@ -239,7 +239,10 @@ class Stack(Configurable):
             if plan.obstacle or only_stepwise:
                 self._runner = Stepwise(plan, self._weights, self.rows_per_mask, dtype)
             else:
-                self._runner = Native(plan, self.input_shape, self.weights, dtype)
+                trained = [
+                    w.value for p in plan.places[plan.preparation :] for w in p.layer._weights
+                ]
+                self._runner = Native(plan, self.input_shape, trained, dtype)
         return self._runner
 
     # Weights.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropfast import _core
-from dropfast.arrays import Array, Shape
+from dropfast.arrays import Array, Shape, block_rows
 from dropfast.losses import Loss
 from dropfast.optimizers import Optimizer
 from dropfast.random import Key
@@ -80,9 +80,8 @@ class Native:
         self, plan: Plan, input_shape: Shape, params: Sequence[Array], dtype: np.dtype[Any]
     ) -> None:
         self.plan, self.dtype = plan, dtype
-        self.input_shape = input_shape
         self.params = list(params)
-        self.size = features(input_shape)
+        self.size = features(plan.places[plan.preparation].input_shape)
         self.units = features(plan.places[-1].output_shape)
         vectors = len(input_shape) == 2 and not plan.preparation
         # What `at_once` compares with; no array has a width of -1.
@@ -98,9 +97,15 @@ class Native:
         return x.reshape(len(x), self.size)
 
     def convert(self, x: Array) -> Array:
-        """Rows [n, features] in the model's dtype."""
-        rows = self.plan.prepare(np.asarray(x, self.dtype))
-        return np.ascontiguousarray(rows.reshape(len(x), self.size))
+        """Rows [n, features] in the model's dtype, prepared."""
+        if not self.plan.preparation:
+            return np.ascontiguousarray(np.asarray(x, self.dtype).reshape(len(x), self.size))
+        found = np.empty((len(x), self.size), self.dtype)
+        step = block_rows(x, self.dtype)
+        for start in range(0, len(x), step):
+            rows = self.plan.prepare(np.asarray(x[start : start + step], self.dtype))
+            found[start : start + step] = rows.reshape(-1, self.size)
+        return found
 
     def at_once(self, x: Array) -> Array | None:
         """Outputs of rows that are just as the network takes them, else None: in a microsecond."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dropfast import schedules
 from dropfast.arrays import Array, Shape
-from dropfast.layers import Flatten, Rescaling
+from dropfast.layers import Dense, Flatten, Rescaling
 from dropfast.layers.base import Layer, Passage
 from dropfast.random import Key
 
@@ -40,7 +40,8 @@ class Plan:
     places
         All of them, in order.
     preparation
-        Number of places at the start that are left to `prepare`, which rescales data.
+        Number of places at the start that are left to `prepare`: what doesn't change while a model
+        trains is computed once for all epochs.
     program
         The places after those in the native network's terms; empty if that can't run them.
     obstacle
@@ -130,13 +131,21 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
 
 
 def _preparation(layers: Sequence[Layer]) -> int:
-    """How many layers at the start only prepare data; none if the network rescales itself."""
+    """How many layers at the start only prepare data; none if the network does it itself."""
     count = 0
-    while count < len(layers) and isinstance(layers[count], Flatten | Rescaling):
+    while count < len(layers) and _prepares(layers[count]):
         count += 1
-    # The native network rescales once, while it gathers rows.
+    # The native network rescales once, while it gathers rows; frozen weights are foreign to it.
     rescalings = sum(isinstance(layer, Rescaling) for layer in layers[:count])
-    return count if rescalings > 1 else 0
+    frozen = any(layer.weights for layer in layers[:count])
+    return count if rescalings > 1 or frozen else 0
+
+
+def _prepares(layer: Layer) -> bool:
+    """Whether a layer at the start gives a row the same values in every epoch."""
+    if isinstance(layer, Flatten | Rescaling):
+        return True
+    return type(layer) is Dense and not layer.trainable
 
 
 def _shared(layers: Sequence[Layer]) -> str:
