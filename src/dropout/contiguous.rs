@@ -2,9 +2,10 @@
 
 use std::mem::MaybeUninit;
 
+use super::run::{Run, Sink};
 use super::{Decisions, Sample, Transform};
 use crate::parallel::for_each_range;
-use crate::rng::{Draw, keep_bits_at, tied};
+use crate::rng::{Draw, Steps, Table};
 use crate::simd::{Aes, AesKernel, AesLevel, Element, STEP, V, Vector, aes_level, dispatch_aes_at};
 
 /// Output of so many bytes is stored past the caches: it would push its own input out of them.
@@ -107,10 +108,10 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Fill<T, F> {
     }
 }
 
-/// A few elements at any position, at most [`STEP`]; its maker promises them at `x` and `y`.
+/// A few elements, at most [`STEP`]; its maker promises them at `x` and `y`.
 struct Few<T, F> {
-    decisions: Decisions,
     transform: F,
+    bits: u32,
     x: *const T,
     y: *mut T,
     n: usize,
@@ -121,10 +122,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Few<T, F> {
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let Decisions { key, threshold, offset } = self.decisions;
-        let mut bits = [0];
-        keep_bits_at(A::LEVEL, key, threshold, offset, &mut bits, self.n);
-        let (ready, keep) = (self.transform.ready(a.simd()), a.keep_from_bits(bits[0]));
+        let (ready, keep) = (self.transform.ready(a.simd()), a.keep_from_bits(self.bits));
         // SAFETY: the maker's promise.
         unsafe { partial_step::<A, T, F>(a, ready, keep, self.x, self.y, self.n) };
     }
@@ -136,163 +134,70 @@ fn few<A: Aes, T: Sample, F: Transform<T::Work>>(a: A, few: Few<T, F>) {
     a.run(few);
 }
 
-/// Steps between two looks at ties.
-const GROUP: usize = 4;
-
-/// Elements of a group.
-const ELEMENTS: usize = GROUP * STEP;
-
-/// From so many elements on it pays to go to the start of a group first.
-const ALIGN_FROM: usize = 32 * ELEMENTS;
-
-/// Corrects a group in which ties were taken as kept: those that drop become what dropped elements become.
-///
-/// # Safety
-/// A group's elements at `y` are writable.
-#[cold]
-#[inline(never)]
-unsafe fn settle<A: Aes, T: Sample, F: Transform<T::Work>>(a: A, transform: F, decisions: Decisions, y: *mut T) {
-    let Decisions { key, threshold, offset } = decisions;
-    for i in 0..GROUP {
-        let mut dropped = tied(a, key, threshold, offset / 8 + (i * STEP / 8) as u64);
-        while dropped != 0 {
-            let at = i * STEP + dropped.trailing_zeros() as usize;
-            dropped &= dropped - 1;
-            // SAFETY: within the group.
-            a.run(Fill { transform, y: unsafe { y.add(at) }, n: 1 });
-        }
-    }
-}
-
-struct Run<T, F> {
-    decisions: Decisions,
+/// The elements that the decisions of a run are for; its maker promises them at `x` and `y`, and for `STREAM`, which
+/// stores past the caches, that `y` is aligned to 64 bytes.
+struct Elements<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> {
     transform: F,
+    ready: F::Ready<A::Simd>,
     x: *const T,
     y: *mut T,
-    n: usize,
-    /// Whether to store past the caches.
-    stream: bool,
 }
 
-/// A run in progress: what is left of it.
-struct Progress<T, F> {
-    /// The offset is that of the next element.
-    decisions: Decisions,
-    transform: F,
-    x: *const T,
-    y: *mut T,
-    left: usize,
+impl<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> Clone for Elements<A, T, F, STREAM> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<T: Sample, F: Transform<T::Work>> Progress<T, F> {
-    /// Goes on by `n` elements.
-    #[inline(always)]
-    fn advance(&mut self, n: usize) {
-        self.x = self.x.wrapping_add(n);
-        self.y = self.y.wrapping_add(n);
-        self.left -= n;
-        self.decisions.offset += n as u64;
-    }
+impl<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> Copy for Elements<A, T, F, STREAM> {}
 
-    /// At most `n` elements, which are at most [`STEP`], at any position.
-    ///
-    /// # Safety
-    /// What is left is readable and writable; so for all methods.
+impl<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> Steps<A> for Elements<A, T, F, STREAM> {
     #[inline(always)]
-    unsafe fn few<A: Aes>(&mut self, a: A, n: usize) {
-        let n = n.min(self.left);
-        if n > 0 {
-            let Self { decisions, transform, x, y, .. } = *self;
-            few(a, Few { decisions, transform, x, y, n });
-            self.advance(n);
-        }
-    }
-
-    /// Whole groups of steps, from a position that starts a block.
-    #[inline(always)]
-    unsafe fn groups<A: Aes, const STREAM: bool>(&mut self, a: A) {
-        let Self { decisions, transform, x, y, left } = *self;
-        let Decisions { key, threshold, offset } = decisions;
-        let (draw, ready) = (Draw::new(a, key, threshold), transform.ready(a.simd()));
-        let mut counters = draw.counters(a, offset / 8);
-        for group in 0..left / ELEMENTS {
-            let (x, y) = (x.wrapping_add(group * ELEMENTS), y.wrapping_add(group * ELEMENTS));
-            let mut near = a.far();
-            for i in 0..GROUP {
-                if STREAM {
-                    prefetch_step(a, x.wrapping_add(i * STEP));
-                }
-                let keep = draw.provisional(a, counters, &mut near);
-                // SAFETY: a group is left.
-                unsafe { step::<A, T, F, STREAM>(a, ready, keep, x.add(i * STEP), y.add(i * STEP)) };
-                counters = a.advance(counters, STEP as u64 / 8);
-            }
-            if a.met(near) {
-                let decisions = Decisions { offset: offset + (group * ELEMENTS) as u64, ..decisions };
-                // SAFETY: a group is left.
-                unsafe { settle(a, transform, decisions, y) };
-            }
-        }
-        self.advance(left / ELEMENTS * ELEMENTS);
-    }
-
-    /// Whole groups, from a position that starts a group of the stream: faster by an AES round than [`Self::groups`].
-    #[inline(always)]
-    unsafe fn aligned_groups<A: Aes, const STREAM: bool>(&mut self, a: A) {
-        let Self { decisions, transform, mut x, mut y, left } = *self;
-        let Decisions { key, threshold, offset } = decisions;
-        let (draw, ready) = (Draw::new(a, key, threshold), transform.ready(a.simd()));
-        let (mut block, mut groups) = (offset / 8, left / ELEMENTS);
-        while groups > 0 {
-            let window = draw.window(a, block & !255);
-            let mut four = block as usize % 256 / 4;
-            let count = groups.min((64 - four) / GROUP);
-            for _ in 0..count {
-                let mut near = a.far();
-                for i in 0..GROUP {
-                    if STREAM {
-                        prefetch_step(a, x.wrapping_add(i * STEP));
-                    }
-                    let keep = draw.provisional_in(a, window, four + i, &mut near);
-                    // SAFETY: a group is left.
-                    unsafe { step::<A, T, F, STREAM>(a, ready, keep, x.add(i * STEP), y.add(i * STEP)) };
-                }
-                if a.met(near) {
-                    let decisions = Decisions { offset: 8 * ((block & !255) + 4 * four as u64), ..decisions };
-                    // SAFETY: a group is left.
-                    unsafe { settle(a, transform, decisions, y) };
-                }
-                four += GROUP;
-                (x, y) = (x.wrapping_add(ELEMENTS), y.wrapping_add(ELEMENTS));
-            }
-            groups -= count;
-            block += (count * ELEMENTS / 8) as u64;
-        }
-        self.advance(left / ELEMENTS * ELEMENTS);
-    }
-
-    /// Whole steps from any position, stored past the caches: decisions of a step are joined from two draws.
-    #[inline(always)]
-    unsafe fn shifted_steps<A: Aes>(&mut self, a: A) {
-        let Self { decisions, transform, x, y, left } = *self;
-        let Decisions { key, threshold, offset } = decisions;
-        let (draw, ready) = (Draw::new(a, key, threshold), transform.ready(a.simd()));
-        let (mut block, shift) = (offset / 8, offset % 8);
-        let mut counters = draw.counters(a, block);
-        let mut bits = u64::from(a.keep_to_bits(draw.step(a, counters, block)));
-        for i in 0..left / STEP {
-            let (x, y) = (x.wrapping_add(i * STEP), y.wrapping_add(i * STEP));
+    fn take(self, a: A, number: usize, keep: A::Keep) {
+        let (x, y) = (self.x.wrapping_add(number * STEP), self.y.wrapping_add(number * STEP));
+        if STREAM {
             prefetch_step(a, x);
-            counters = a.advance(counters, STEP as u64 / 8);
-            block += STEP as u64 / 8;
-            bits |= u64::from(a.keep_to_bits(draw.step(a, counters, block))) << 32;
-            let keep = a.keep_from_bits((bits >> shift) as u32);
-            // SAFETY: a step is left.
-            unsafe { step::<A, T, F, true>(a, ready, keep, x, y) };
-            bits >>= 32;
         }
-        self.advance(left / STEP * STEP);
+        // SAFETY: the maker's promise.
+        unsafe { step::<A, T, F, STREAM>(a, self.ready, keep, x, y) };
     }
+
+    fn drop(self, a: A, element: usize) {
+        // SAFETY: the maker's promise.
+        a.run(Fill { transform: self.transform, y: unsafe { self.y.add(element) }, n: 1 });
+    }
+}
+
+impl<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> Sink<A> for Elements<A, T, F, STREAM> {
+    #[inline(always)]
+    fn after(self, n: usize) -> Self {
+        Self { x: self.x.wrapping_add(n), y: self.y.wrapping_add(n), ..self }
+    }
+
+    #[inline(always)]
+    fn few(self, a: A, bits: u32, n: usize) {
+        let Self { transform, x, y, .. } = self;
+        few(a, Few { transform, bits, x, y, n });
+    }
+}
+
+/// Whole steps from any position, stored past the caches: decisions of a step are joined from two draws.
+#[inline(always)]
+fn shifted_steps<A: Aes, T: Sample, F: Transform<T::Work>>(a: A, run: &mut Run<'_, Elements<A, T, F, true>>) {
+    let Decisions { key, threshold, offset } = run.decisions;
+    let (draw, elements) = (Draw::new(a, key, threshold), run.sink);
+    let (mut block, shift) = (offset / 8, offset % 8);
+    let mut counters = draw.counters(a, block);
+    let mut bits = u64::from(a.keep_to_bits(draw.step(a, counters, block)));
+    for i in 0..run.left / STEP {
+        counters = a.advance(counters, STEP as u64 / 8);
+        block += STEP as u64 / 8;
+        bits |= u64::from(a.keep_to_bits(draw.step(a, counters, block))) << 32;
+        elements.take(a, i, a.keep_from_bits((bits >> shift) as u32));
+        bits >>= 32;
+    }
+    run.advance(a, run.left / STEP * STEP);
 }
 
 /// Asks for the lines of a step some way ahead.
@@ -306,51 +211,49 @@ fn prefetch_step<A: Aes, T>(a: A, x: *const T) {
 /// How far ahead, in bytes, streaming asks for its input.
 const AHEAD: usize = 1024;
 
-impl<T: Sample, F: Transform<T::Work>> AesKernel for Run<T, F> {
+/// A contiguous array; its maker promises `n` elements at `x` and `y`.
+struct Apply<'t, T, F> {
+    decisions: Decisions,
+    table: Option<&'t Table>,
+    transform: F,
+    x: *const T,
+    y: *mut T,
+    n: usize,
+    /// Whether to store past the caches.
+    stream: bool,
+}
+
+impl<T: Sample, F: Transform<T::Work>> AesKernel for Apply<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let Self { decisions, transform, x, y, n: left, stream } = self;
+        let Self { mut decisions, table, transform, mut x, mut y, n: mut left, stream } = self;
         if decisions.threshold.drops_all() {
             return a.run(Fill { transform, y, n: left });
         }
-        let mut run = Progress { decisions, transform, x, y, left };
-        // SAFETY: the maker of the kernel promises `n` elements.
-        unsafe {
-            if stream {
-                // Up to an aligned line of the output, however many elements that takes.
-                let mut head = y.align_offset(64).min(left);
-                while head > 0 {
-                    let n = head.min(STEP);
-                    run.few(a, n);
-                    head -= n;
-                }
-                if run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
-                    run.aligned_groups::<A, true>(a);
-                } else if run.decisions.offset.is_multiple_of(8) {
-                    run.groups::<A, true>(a);
-                } else if A::LEVEL == AesLevel::Vaes512 {
-                    // Elsewhere joining decisions costs more than the caches do.
-                    run.shifted_steps(a);
-                }
-                V::<A::Simd, T::Work>::fence(a.simd());
+        let ready = transform.ready(a.simd());
+        if stream {
+            let sink = Elements::<A, T, F, true> { transform, ready, x, y };
+            let mut run = Run { decisions, table, sink, left };
+            // Up to an aligned line of the output, however many elements that takes.
+            let mut head = y.align_offset(64).min(left);
+            while head > 0 {
+                let n = head.min(STEP);
+                run.few(a, n);
+                head -= n;
             }
-            // Up to the first element that starts a block.
-            run.few(a, (run.decisions.offset.wrapping_neg() % 8) as usize);
-            while run.left >= ALIGN_FROM && !run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
-                let to_group = ELEMENTS - run.decisions.offset as usize % ELEMENTS;
-                run.few(a, to_group.min(STEP));
+            if run.decisions.offset.is_multiple_of(8) {
+                run.groups(a);
+            } else if A::LEVEL == AesLevel::Vaes512 {
+                // Elsewhere joining decisions costs more than the caches do.
+                shifted_steps(a, &mut run);
             }
-            if run.decisions.offset.is_multiple_of(ELEMENTS as u64) {
-                run.aligned_groups::<A, false>(a);
-            } else {
-                run.groups::<A, false>(a);
-            }
-            while run.left > 0 {
-                run.few(a, STEP);
-            }
+            V::<A::Simd, T::Work>::fence(a.simd());
+            (decisions, x, y, left) = (run.decisions, run.sink.x, run.sink.y, run.left);
         }
+        let sink = Elements::<A, T, F, false> { transform, ready, x, y };
+        Run { decisions, table, sink, left }.all(a);
     }
 }
 
@@ -370,7 +273,23 @@ pub unsafe fn apply_at<T: Sample, F: Transform<T::Work>>(
     n: usize,
     stream: bool,
 ) {
-    dispatch_aes_at(level, Run { decisions, transform, x, y, n, stream });
+    dispatch_aes_at(level, Apply { decisions, table: None, transform, x, y, n, stream });
+}
+
+/// [`apply_at`] through the caches, by a table of the key that the caller made for many runs.
+///
+/// # Safety
+/// As [`apply_at`].
+pub(super) unsafe fn apply_by<A: Aes, T: Sample, F: Transform<T::Work>>(
+    a: A,
+    table: Option<&Table>,
+    decisions: Decisions,
+    transform: F,
+    x: *const T,
+    y: *mut T,
+    n: usize,
+) {
+    a.run(Apply { decisions, table, transform, x, y, n, stream: false });
 }
 
 /// Transforms `n` contiguous elements, in parallel where it pays.

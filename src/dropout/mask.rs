@@ -1,50 +1,70 @@
 //! Layer 2: masks as arrays: one byte or one bit a decision.
 
 use super::layout::Walk;
+use super::run::{Run, Sink};
 use super::{Decisions, Layout};
 use crate::parallel::{Shared, for_each_range};
-use crate::rng::keep_bits_at;
+use crate::rng::{Steps, keep_bits_at};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
-
-/// Elements drawn at a time.
-const PIECE: usize = 4096;
 
 /// Fewer elements than this for a thread are not worth waking it.
 const GRAIN: usize = 1 << 16;
 
-struct Spread<'a>(&'a [u32], &'a mut [u8]);
+/// A byte a decision; its maker promises as many as will be taken.
+#[derive(Clone, Copy)]
+struct Bools(*mut u8);
 
-impl AesKernel for Spread<'_> {
+impl<A: Aes> Steps<A> for Bools {
+    #[inline(always)]
+    fn take(self, a: A, step: usize, keep: A::Keep) {
+        // SAFETY: the maker's promise.
+        unsafe { a.store_bools(keep, self.0.add(step * STEP)) };
+    }
+
+    fn drop(self, _: A, element: usize) {
+        // SAFETY: the maker's promise.
+        unsafe { self.0.add(element).write(0) };
+    }
+}
+
+impl<A: Aes> Sink<A> for Bools {
+    #[inline(always)]
+    fn after(self, n: usize) -> Self {
+        Self(self.0.wrapping_add(n))
+    }
+
+    #[inline(always)]
+    fn few(self, _: A, bits: u32, n: usize) {
+        for i in 0..n {
+            // SAFETY: the maker's promise.
+            unsafe { self.0.add(i).write((bits >> i & 1) as u8) };
+        }
+    }
+}
+
+/// Writes a byte a decision.
+struct MaskBools<'a>(Decisions, &'a mut [u8]);
+
+impl AesKernel for MaskBools<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let mut chunks = self.1.chunks_exact_mut(STEP);
-        for (bytes, &word) in (&mut chunks).zip(self.0) {
-            // SAFETY: a chunk is 32 bytes.
-            unsafe { a.store_bools(a.keep_from_bits(word), bytes.as_mut_ptr()) };
-        }
-        let rest = chunks.into_remainder();
-        for (i, byte) in rest.iter_mut().enumerate() {
-            *byte = (self.0[self.0.len() - 1] >> i & 1) as u8;
-        }
+        let Self(decisions, out) = self;
+        Run { decisions, table: None, sink: Bools(out.as_mut_ptr()), left: out.len() }.all(a);
     }
 }
 
 /// `out[i]` becomes 1 where element `i` is kept, else 0.
 pub fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
-    let Decisions { key, threshold, offset } = decisions;
+    if decisions.threshold.drops_all() {
+        return out.fill(0);
+    }
     let shared = Shared::new(out);
     for_each_range(shared.len(), GRAIN, |range| {
+        let decisions = Decisions { offset: decisions.offset + range.start as u64, ..decisions };
         // SAFETY: ranges do not overlap.
-        let out = unsafe { shared.part(range.clone()) };
-        let mut bits = [0; PIECE / STEP];
-        for (i, piece) in out.chunks_mut(PIECE).enumerate() {
-            let start = offset + (range.start + i * PIECE) as u64;
-            keep_bits_at(level, key, threshold, start, &mut bits, piece.len());
-            let words = piece.len().div_ceil(STEP);
-            dispatch_aes_at(level, Spread(&bits[..words], piece));
-        }
+        dispatch_aes_at(level, MaskBools(decisions, unsafe { shared.part(range) }));
     });
 }
 

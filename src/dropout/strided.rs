@@ -1,10 +1,10 @@
 //! Layer 2: any layout: decisions as bits for a piece of a run, then the transform on it.
 
-use super::contiguous::{GRAIN, Pointer, apply_at, apply_contiguous, partial_step, step};
+use super::contiguous::{GRAIN, Pointer, apply_by, apply_contiguous, partial_step, step};
 use super::layout::{Place, Walk};
 use super::{Decisions, Layout, Sample, Transform, gaussian};
 use crate::parallel::for_each_range;
-use crate::rng::{Key, keep_bits_at};
+use crate::rng::{Draw, Key, LONG, Table, keep_bits_by};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
 
 /// Elements of a piece of a run: its decisions take 512 bytes and stay in L1 beside 2 x 16 KiB of `f32`.
@@ -65,10 +65,18 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
     fn run<A: Aes>(self, a: A) {
         let ready = self.transform.ready(a.simd());
         let mut bits = [0u32; PIECE / STEP];
+        let own;
+        let table = if self.runs.len() * self.elements.len() >= LONG && !self.decisions.threshold.drops_all() {
+            let Decisions { key, threshold, offset } = self.decisions;
+            own = Draw::new(a, key, threshold).table(a, offset / 8);
+            Some(&own)
+        } else {
+            None
+        };
         let inner = self.layout.inner();
         let repeats = self.layout.outer().last().is_some_and(|axis| axis.noise == 0);
         if inner.noise == 1 && inner.size >= FUSED_FROM && inner.is_dense(size_of::<T>()) && !repeats {
-            return self.fused(A::LEVEL);
+            return self.fused(a, table);
         }
         let mut shared = Shared::new();
         for from in self.elements.clone().step_by(PIECE) {
@@ -81,7 +89,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
                 let noise = noise + from as u64 * inner.noise;
                 if drawn != Some(noise) {
                     drawn = Some(noise);
-                    self.draw(A::LEVEL, inner.noise, noise, n, &mut bits, &mut shared);
+                    self.draw(A::LEVEL, table, inner.noise, noise, n, &mut bits, &mut shared);
                 }
                 let (input, output) = (input + from as isize * inner.input, output + from as isize * inner.output);
                 let (x, y) = (self.x.wrapping_byte_offset(input), self.y.wrapping_byte_offset(output));
@@ -101,7 +109,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Runs<'_, T, F> {
 impl<T: Sample, F: Transform<T::Work>> Runs<'_, T, F> {
     /// Dense runs, each with decisions of its own: as contiguous arrays one after the other.
     #[inline(always)]
-    fn fused(&self, level: AesLevel) {
+    fn fused<A: Aes>(&self, a: A, table: Option<&Table>) {
         let n = self.elements.len();
         let mut walk = Walk::from(self.layout.outer(), self.runs.start);
         for _ in self.runs.clone() {
@@ -112,16 +120,26 @@ impl<T: Sample, F: Transform<T::Work>> Runs<'_, T, F> {
             let x = self.x.wrapping_byte_offset(input).wrapping_add(from);
             let y = self.y.wrapping_byte_offset(output).wrapping_add(from);
             // SAFETY: `n` positions of the inner axis are within the layout, side by side.
-            unsafe { apply_at(level, Decisions { offset, ..self.decisions }, self.transform, x, y, n, false) };
+            unsafe { apply_by(a, table, Decisions { offset, ..self.decisions }, self.transform, x, y, n) };
         }
     }
 
     /// Decisions for `n` elements of a run whose first noise element is `noise`; innermost noise steps are 1 or 0.
     #[inline(always)]
-    fn draw(&self, level: AesLevel, stride: u64, noise: u64, n: usize, bits: &mut [u32], shared: &mut Shared) {
+    #[allow(clippy::too_many_arguments, reason = "what a piece needs")]
+    fn draw(
+        &self,
+        level: AesLevel,
+        table: Option<&Table>,
+        stride: u64,
+        noise: u64,
+        n: usize,
+        bits: &mut [u32],
+        shared: &mut Shared,
+    ) {
         let Decisions { key, threshold, offset } = self.decisions;
         if stride == 1 {
-            return keep_bits_at(level, key, threshold, offset + noise, bits, n);
+            return keep_bits_by(level, table, key, threshold, offset + noise, bits, n);
         }
         let kept = shared.kept(level, Decisions { offset: offset + noise, ..self.decisions });
         let all = if kept { !0 } else { 0 };
@@ -151,7 +169,7 @@ impl Shared {
             // What is drawn beyond the end of the noise is not used.
             self.first = offset & !127;
             self.drawn = true;
-            keep_bits_at(level, key, threshold, self.first, &mut self.bits, Self::COUNT);
+            keep_bits_by(level, None, key, threshold, self.first, &mut self.bits, Self::COUNT);
         }
         let i = (offset - self.first) as usize;
         self.bits[i / STEP] >> (i % STEP) & 1 == 1

@@ -88,7 +88,7 @@ proptest! {
 
     #[test]
     fn runs(
-        n in prop_oneof![0usize..700, 3900usize..6000],
+        n in prop_oneof![0usize..700, 3900usize..6000, 16_300usize..17_000],
         rate in prop::sample::select(vec![1e-5, 0.1, 1.0 / 3.0, 0.5, 0.9, 1.0]),
         offset in prop_oneof![0u64..100, (0u64..40).prop_map(|group| 128 * group), (1u64 << 32) - 300..(1 << 32) + 9, (1u64 << 35) - 300..1 << 35],
         shift in 0usize..19,
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn masks(n in 0usize..9000, offset in 0u64..100, rate in 0.0..1.0f64) {
+    fn masks(n in prop_oneof![0usize..9000, 16_300usize..20_000], offset in 0u64..100, rate in 0.0..1.0f64) {
         let expected: Vec<u8> = {
             let mut bits = vec![0; n.div_ceil(32)];
             let Decisions { key, threshold, offset } = decisions(rate, offset);

@@ -1,7 +1,7 @@
 //! Layer 1: ARS-7, seven AES rounds on a 128-bit counter under a cheap key schedule.
 
 use super::Key;
-use crate::simd::{Aes, AesKernel, LOWEST_BYTE, SoftAes, dispatch_aes};
+use crate::simd::{Aes, AesKernel, Row, SoftAes, dispatch_aes};
 
 /// What the two 64-bit lanes of the key grow by from round to round: the golden ratio and sqrt(3) - 1, as in Random123.
 const WEYL: (u64, u64) = (0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B);
@@ -36,15 +36,20 @@ impl<A: Aes> Rounds<A> {
     /// The random bits of four counters.
     #[inline(always)]
     pub fn apply(&self, a: A, counters: A::Block) -> A::Block {
-        let k = &self.keys;
-        self.finish(a, a.round(a.xor(counters, k[0]), k[1]))
+        self.finish(a, self.begin(a, counters))
     }
 
-    /// The random bits of four states after the first round.
+    /// The states of four counters after two rounds.
     #[inline(always)]
-    pub fn finish(&self, a: A, mut x: A::Block) -> A::Block {
+    fn begin(&self, a: A, counters: A::Block) -> A::Block {
         let k = &self.keys;
-        x = a.round(x, k[2]);
+        a.round(a.round(a.xor(counters, k[0]), k[1]), k[2])
+    }
+
+    /// The random bits of four states after two rounds.
+    #[inline(always)]
+    fn finish(&self, a: A, mut x: A::Block) -> A::Block {
+        let k = &self.keys;
         x = a.round(x, k[3]);
         x = a.round(x, k[4]);
         x = a.round(x, k[5]);
@@ -52,13 +57,18 @@ impl<A: Aes> Rounds<A> {
         a.last_round(x, k[7])
     }
 
-    /// What 256 blocks from `first`, a multiple of 256, on have in common after the first round.
+    /// What the 256 blocks from `first`, a multiple of 256, have in common after two rounds: the other summand of
+    /// [`Table`].
     #[inline(always)]
-    pub fn window(&self, a: A, first: u64, low: LowestByte<A>) -> A::RoundKey {
+    pub fn window(&self, a: A, first: u64) -> A::RoundKey {
         debug_assert!(first.is_multiple_of(256));
-        let state = a.round(a.xor(self.counters(a, first), self.keys[0]), self.keys[1]);
-        // The counters of the four states differ in their lowest byte, whose contribution goes away.
-        a.common(a.xor(low.row(a, 0), a.common(state)))
+        a.common(self.begin(a, a.repeated(first, self.step)))
+    }
+
+    /// The random bits of blocks `4 four` to `4 four + 3` of a window, two rounds cheaper than from their counters.
+    #[inline(always)]
+    pub fn apply_in(&self, a: A, table: &Table, window: A::RoundKey, four: usize) -> A::Block {
+        self.finish(a, a.xor(a.load(&table.rows[four % 64]), window))
     }
 
     /// The random words of blocks `block` to `block + 3`.
@@ -68,28 +78,38 @@ impl<A: Aes> Rounds<A> {
     }
 }
 
-/// What distinguishes the 256 blocks of a window after the first round: a table look-up instead of the round.
+/// Two rounds of a key, for the 256 values of the counter's lowest byte.
 ///
-/// Only the lowest byte of the counter differs. Blocks are taken by fours, and since a key flips the byte's bits, a
-/// four of blocks is a four of the table with its states flipped likewise.
-#[derive(Clone, Copy)]
-pub struct LowestByte<A: Aes> {
-    rows: usize,
-    order: A::Order,
+/// In the first round that byte meets bytes 5, 10 and 15 of the state in one column and moves no other; in the second
+/// round ShiftRows puts the four bytes of a column into four columns, so that every byte of the result is a sum (by
+/// exclusive or) of what this column and what the other three contribute. The first summand is in the table. It depends
+/// on the key, on the step, and on the block index above bit 40; the second is [`Rounds::window`].
+pub struct Table {
+    rows: [Row; 64],
+    above: u64,
 }
 
-impl<A: Aes> LowestByte<A> {
-    /// For a key.
+/// The block index from this bit on is what a [`Table`] depends on: bits 40 to 47 are byte 5.
+const ABOVE: u32 = 40;
+
+impl Table {
+    /// The table that serves block `block`.
     #[inline(always)]
-    pub fn new(a: A, key: Key) -> Self {
-        let byte = key.seed as usize % 256;
-        Self { rows: byte / 4, order: a.order(byte % 4) }
+    pub fn new<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> Self {
+        let first = block & !255;
+        let window = rounds.window(a, first);
+        let mut rows = [Row([0; 16]); 64];
+        for (i, row) in rows.iter_mut().enumerate() {
+            let counters = rounds.counters(a, first + 4 * i as u64);
+            a.store(a.xor(rounds.begin(a, counters), window), row);
+        }
+        Self { rows, above: first >> ABOVE }
     }
 
-    /// For blocks `4 four` to `4 four + 3` of a window.
+    /// Whether the blocks from `first` to `last` may be drawn by it.
     #[inline(always)]
-    pub fn row(&self, a: A, four: usize) -> A::Block {
-        a.row(&LOWEST_BYTE[(four ^ self.rows) % 64], self.order)
+    pub fn serves(&self, first: u64, last: u64) -> bool {
+        first >> ABOVE == self.above && last >> ABOVE == self.above
     }
 }
 

@@ -2,20 +2,22 @@
 //!
 //! * [`Key`]: seed, stream and step; [`domain`]: what the upper bits of a stream are reserved for.
 //! * [`ars7`]: the generator, AES rounds on a counter (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
-//! * [`Threshold`], [`Draw`], [`keep_bits`]: decisions to keep or drop, with the rate exact to 2^-48.
+//! * [`Threshold`], [`Draw`], [`Steps`], [`keep_bits`]: decisions to keep or drop, with the rate exact to 2^-48.
 //! * [`words`], [`uniforms`], [`normals`], [`permutation`]: numbers.
 //!
 //! All of these agree bit for bit on every [`crate::simd::AesLevel`].
 
 mod ars;
 mod bernoulli;
+mod draw;
 mod key;
 mod normal;
 mod permutation;
 mod uniform;
 
-pub use ars::{LowestByte, Rounds, ars7};
-pub use bernoulli::{Draw, Threshold, check_rate, keep_bits, keep_bits_at, rate_error, tied};
+pub use ars::{Rounds, Table, ars7};
+pub use bernoulli::{Threshold, check_rate, keep_bits, keep_bits_at, keep_bits_by, rate_error};
+pub use draw::{Draw, GROUP, LONG, Steps};
 pub use key::{Key, domain};
 pub use normal::{normals, normals_at, normals_f64};
 pub use permutation::permutation;

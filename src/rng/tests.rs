@@ -90,6 +90,23 @@ proptest! {
     }
 
     #[test]
+    fn long_runs_follow_the_rule(
+        key in keys(),
+        rate in prop::sample::select(vec![1e-5, 0.1, 0.5, 0.9]),
+        // Starts of a group and of a block, and the last positions below block 2^40, where tables change.
+        start in prop_oneof![(0u64..40).prop_map(|i| 128 * i), (0u64..40).prop_map(|i| 8 * i), 0u64..99, (0u64..90).prop_map(|i| (1 << 43) - 128 * i)],
+        n in 16_384usize..20_000,
+    ) {
+        let expected: Vec<bool> = (0..n as u64).map(|i| kept(key, rate, start + i)).collect();
+        for level in available_aes() {
+            let mut bits = vec![!0; n.div_ceil(32)];
+            keep_bits_at(level, key, Threshold::new(rate), start, &mut bits, n);
+            let got: Vec<bool> = (0..n).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect();
+            prop_assert!(got == expected, "{:?}", level);
+        }
+    }
+
+    #[test]
     fn ties_are_decided_by_the_second_domain(key in keys(), i in positions(), difference in -1i64..=1) {
         // A rate whose threshold lies right at this element's own 48 bits.
         let soft = dispatch_aes_at(AesLevel::Soft, WordsAt(key, i / 8));

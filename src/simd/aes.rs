@@ -16,7 +16,10 @@ use super::half::Half;
 use super::{Level, V, Vector, level};
 
 #[cfg(target_arch = "x86_64")]
-pub use super::aes_x86::{AesNi, Vaes256, Vaes512};
+pub use super::{
+    aes_avx2::{AesNi, Vaes256},
+    aes_avx512::Vaes512,
+};
 
 pub use super::aes_soft::SoftAes;
 
@@ -27,6 +30,7 @@ pub type MaskOf<A, T> = <V<<A as Aes>::Simd, T> as Vector>::Mask;
 pub const STEP: usize = 32;
 
 /// Four AES states in memory.
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Row(pub [u32; 16]);
 
@@ -42,11 +46,8 @@ pub trait Aes: Copy + Send + Sync + 'static {
     type Words: Copy;
     /// 32 truth values, in the form that costs least to make and to use.
     type Keep: Copy;
-
     /// Minima of differences, in one register.
     type Near: Copy;
-    /// How the states of a [`Row`] are put into order.
-    type Order: Copy;
 
     /// Which level this is.
     const LEVEL: AesLevel;
@@ -60,16 +61,18 @@ pub trait Aes: Copy + Send + Sync + 'static {
     fn round_key(self, low: u64, high: u64) -> Self::RoundKey;
     /// The states `(low, high)`, `(low + 1, high)`, `(low + 2, high)`, `(low + 3, high)`; the low lane wraps.
     fn counters(self, low: u64, high: u64) -> Self::Block;
+    /// Four states `(low, high)`.
+    fn repeated(self, low: u64, high: u64) -> Self::Block;
     /// Adds `n` to the low lane of every state, wrapping.
     fn advance(self, block: Self::Block, n: u64) -> Self::Block;
     /// Exclusive or with a round key.
     fn xor(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
     /// The state of a block of four equal states, ready to be used on a block.
     fn common(self, block: Self::Block) -> Self::RoundKey;
-    /// The order in which state `i` comes from state `i ^ flip`, `flip < 4`.
-    fn order(self, flip: usize) -> Self::Order;
-    /// The four states of a row, put into order.
-    fn row(self, row: &Row, order: Self::Order) -> Self::Block;
+    /// The four states of a row.
+    fn load(self, row: &Row) -> Self::Block;
+    /// Four states as a row.
+    fn store(self, block: Self::Block, row: &mut Row);
     /// One full round, as the instruction `aesenc`.
     fn round(self, block: Self::Block, key: Self::RoundKey) -> Self::Block;
     /// The last round, as the instruction `aesenclast`.

@@ -52,23 +52,6 @@ static MIXED: [u32; 256] = {
     table
 };
 
-/// What the lowest byte of a state contributes to the state after the first round: row `r` holds, in state `i`, that of
-/// byte `4 r + i`.
-///
-/// A counter's lowest byte alone changes within 256 blocks; its contribution is one column of MixColumns, the column
-/// that ShiftRows leaves in place.
-pub static LOWEST_BYTE: [Row; 64] = {
-    let mut rows = [const { Row([0; 16]) }; 64];
-    let mut byte = 0;
-    while byte < 256 {
-        let s = substitution()[byte];
-        let twice = double(s);
-        rows[byte / 4].0[4 * (byte % 4)] = u32::from_le_bytes([twice, s, s, twice ^ s]);
-        byte += 1;
-    }
-    rows
-};
-
 /// Byte `row` of column `column + row`: ShiftRows as an index.
 #[inline(always)]
 fn shifted(state: &[u32; 4], column: usize, row: usize) -> usize {
@@ -111,7 +94,6 @@ impl Aes for SoftAes {
     type Words = u16;
     type Keep = u32;
     type Near = bool;
-    type Order = usize;
 
     const LEVEL: AesLevel = AesLevel::Soft;
 
@@ -136,6 +118,11 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
+    fn repeated(self, low: u64, high: u64) -> Self::Block {
+        [words_of(low, high); 4]
+    }
+
+    #[inline(always)]
     fn advance(self, block: Self::Block, n: u64) -> Self::Block {
         block.map(|[a, b, c, d]| {
             let low = (u64::from(a) | u64::from(b) << 32).wrapping_add(n);
@@ -154,13 +141,13 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
-    fn order(self, flip: usize) -> usize {
-        flip
+    fn load(self, row: &Row) -> Self::Block {
+        std::array::from_fn(|i| std::array::from_fn(|c| row.0[4 * i + c]))
     }
 
     #[inline(always)]
-    fn row(self, row: &Row, flip: usize) -> Self::Block {
-        std::array::from_fn(|i| std::array::from_fn(|c| row.0[4 * (i ^ flip) + c]))
+    fn store(self, block: Self::Block, row: &mut Row) {
+        row.0 = self.to_words(block);
     }
 
     #[inline(always)]

@@ -33,9 +33,11 @@
 //! promise that they return the same bits; the other half is in `docs/numerics.md`.
 
 mod aes;
-mod aes_soft;
 #[cfg(target_arch = "x86_64")]
-mod aes_x86;
+mod aes_avx2;
+#[cfg(target_arch = "x86_64")]
+mod aes_avx512;
+mod aes_soft;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -50,7 +52,6 @@ pub use aes::{
 };
 #[cfg(target_arch = "x86_64")]
 pub use aes::{AesNi, Vaes256, Vaes512};
-pub use aes_soft::LOWEST_BYTE;
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]

@@ -1,14 +1,10 @@
-//! Layer 0: AES instructions of x86-64, on registers of 128, 256 and 512 bits. Operations only.
+//! Layer 0: AES instructions on registers of 128 and 256 bits, with the decisions of the AVX2 level. Operations only.
 
 use std::arch::x86_64::*;
 
+use super::Avx2;
 use super::aes::{Aes, AesKernel, AesLevel, Row};
 use super::avx2::{Mask32, Mask64};
-use super::{Avx2, Avx512};
-
-/// Proof that the processor has VAES and AVX-512.
-#[derive(Debug, Clone, Copy)]
-pub struct Vaes512(Avx512);
 
 /// Proof that the processor has VAES, AVX2 and F16C.
 #[derive(Debug, Clone, Copy)]
@@ -28,159 +24,8 @@ macro_rules! op {
 
 /// A round key register of 128 bits.
 #[inline(always)]
-fn state(low: u64, high: u64) -> __m128i {
+pub(super) fn state(low: u64, high: u64) -> __m128i {
     op!(_mm_set_epi64x(high as i64, low as i64))
-}
-
-impl Vaes512 {
-    /// The token, where the processor has the instructions.
-    #[inline]
-    pub fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("f16c");
-        Avx512::new().filter(|_| has).map(Self)
-    }
-}
-
-impl Aes for Vaes512 {
-    type Simd = Avx512;
-    type Block = __m512i;
-    type RoundKey = __m512i;
-    type Words = __m512i;
-    type Keep = __mmask32;
-    type Near = __m512i;
-    type Order = __m512i;
-
-    const LEVEL: AesLevel = AesLevel::Vaes512;
-
-    #[inline(always)]
-    fn simd(self) -> Avx512 {
-        self.0
-    }
-
-    #[inline]
-    fn run<K: AesKernel>(self, kernel: K) -> K::Output {
-        #[inline]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi1,bmi2,popcnt,lzcnt,aes,vaes")]
-        fn trampoline<K: AesKernel>(a: Vaes512, kernel: K) -> K::Output {
-            kernel.run(a)
-        }
-        // SAFETY: the token proves VAES, F16C and AVX-512; processors that have these have the rest.
-        unsafe { trampoline(self, kernel) }
-    }
-
-    #[inline(always)]
-    fn round_key(self, low: u64, high: u64) -> __m512i {
-        op!(_mm512_broadcast_i32x4(state(low, high)))
-    }
-
-    #[inline(always)]
-    fn counters(self, low: u64, high: u64) -> __m512i {
-        op!(_mm512_add_epi64(self.round_key(low, high), _mm512_setr_epi64(0, 0, 1, 0, 2, 0, 3, 0)))
-    }
-
-    #[inline(always)]
-    fn advance(self, block: __m512i, n: u64) -> __m512i {
-        op!(_mm512_add_epi64(block, self.round_key(n, 0)))
-    }
-
-    #[inline(always)]
-    fn xor(self, block: __m512i, key: __m512i) -> __m512i {
-        op!(_mm512_xor_si512(block, key))
-    }
-
-    #[inline(always)]
-    fn common(self, block: __m512i) -> __m512i {
-        block
-    }
-
-    #[inline(always)]
-    fn order(self, flip: usize) -> __m512i {
-        // Two 64-bit lanes a state.
-        op!(_mm512_xor_si512(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(2 * flip as i64)))
-    }
-
-    #[inline(always)]
-    fn row(self, row: &Row, order: __m512i) -> __m512i {
-        // SAFETY: a row is 64 aligned bytes; the token proves the level.
-        unsafe { _mm512_permutexvar_epi64(order, _mm512_load_si512(row.0.as_ptr().cast())) }
-    }
-
-    #[inline(always)]
-    fn round(self, block: __m512i, key: __m512i) -> __m512i {
-        op!(_mm512_aesenc_epi128(block, key))
-    }
-
-    #[inline(always)]
-    fn last_round(self, block: __m512i, key: __m512i) -> __m512i {
-        op!(_mm512_aesenclast_epi128(block, key))
-    }
-
-    #[inline(always)]
-    fn to_words(self, block: __m512i) -> [u32; 16] {
-        // SAFETY: both are 64 bytes without invalid values.
-        unsafe { std::mem::transmute(block) }
-    }
-
-    #[inline(always)]
-    fn words(self, word: u16) -> __m512i {
-        op!(_mm512_set1_epi16(word as i16))
-    }
-
-    #[inline(always)]
-    fn at_least(self, block: __m512i, bound: __m512i) -> __mmask32 {
-        op!(_mm512_cmpge_epu16_mask(block, bound))
-    }
-
-    #[inline(always)]
-    fn equal(self, block: __m512i, bound: __m512i) -> __mmask32 {
-        op!(_mm512_cmpeq_epi16_mask(block, bound))
-    }
-
-    #[inline(always)]
-    fn far(self) -> __m512i {
-        op!(_mm512_set1_epi16(-1))
-    }
-
-    #[inline(always)]
-    fn note(self, record: __m512i, block: __m512i, bound: __m512i) -> __m512i {
-        op!(_mm512_min_epu16(record, _mm512_xor_si512(block, bound)))
-    }
-
-    #[inline(always)]
-    fn met(self, record: __m512i) -> bool {
-        op!(_mm512_testn_epi16_mask(record, record) != 0)
-    }
-
-    #[inline(always)]
-    fn keep_from_bits(self, bits: u32) -> __mmask32 {
-        bits
-    }
-
-    #[inline(always)]
-    fn keep_to_bits(self, keep: __mmask32) -> u32 {
-        keep
-    }
-
-    #[inline(always)]
-    unsafe fn store_bools(self, keep: __mmask32, p: *mut u8) {
-        // SAFETY: the caller promises 32 bytes; the token proves the level.
-        unsafe { _mm256_storeu_si256(p.cast(), _mm256_maskz_set1_epi8(keep, 1)) }
-    }
-
-    #[inline(always)]
-    fn prefetch<T>(self, p: *const T) {
-        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
-    }
-
-    #[inline(always)]
-    fn mask_f32(self, keep: __mmask32, part: usize) -> __mmask16 {
-        (keep >> (16 * part)) as __mmask16
-    }
-
-    #[inline(always)]
-    fn mask_f64(self, keep: __mmask32, part: usize) -> __mmask8 {
-        (keep >> (8 * part)) as __mmask8
-    }
 }
 
 /// Eight decisions a register, one a lane of 16 bits: all ones or zero.
@@ -297,7 +142,6 @@ impl Aes for Vaes256 {
     type Words = __m256i;
     type Keep = Keep16;
     type Near = __m256i;
-    type Order = (usize, __m256i);
 
     const LEVEL: AesLevel = AesLevel::Vaes256;
 
@@ -314,6 +158,11 @@ impl Aes for Vaes256 {
             let first = _mm256_add_epi64(self.round_key(low, high), _mm256_setr_epi64x(0, 0, 1, 0));
             [first, _mm256_add_epi64(first, self.round_key(2, 0))]
         })
+    }
+
+    #[inline(always)]
+    fn repeated(self, low: u64, high: u64) -> Self::Block {
+        [self.round_key(low, high); 2]
     }
 
     #[inline(always)]
@@ -335,21 +184,19 @@ impl Aes for Vaes256 {
     }
 
     #[inline(always)]
-    fn order(self, flip: usize) -> Self::Order {
-        // Which half of a row comes first, and four 32-bit lanes a state within a half.
-        let lanes = op!(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-        (flip / 2, op!(_mm256_xor_si256(lanes, _mm256_set1_epi32(4 * (flip % 2) as i32))))
+    fn load(self, row: &Row) -> Self::Block {
+        let p: *const __m256i = row.0.as_ptr().cast();
+        // SAFETY: a row is two aligned halves; the token proves the level.
+        unsafe { [_mm256_load_si256(p), _mm256_load_si256(p.add(1))] }
     }
 
     #[inline(always)]
-    fn row(self, row: &Row, (half, order): Self::Order) -> Self::Block {
-        let p: *const __m256i = row.0.as_ptr().cast();
-        // SAFETY: a row is two aligned halves, `half < 2`; the token proves the level.
+    fn store(self, block: Self::Block, row: &mut Row) {
+        let p: *mut __m256i = row.0.as_mut_ptr().cast();
+        // SAFETY: as above.
         unsafe {
-            [
-                _mm256_permutevar8x32_epi32(_mm256_load_si256(p.add(half)), order),
-                _mm256_permutevar8x32_epi32(_mm256_load_si256(p.add(half ^ 1)), order),
-            ]
+            _mm256_store_si256(p, block[0]);
+            _mm256_store_si256(p.add(1), block[1]);
         }
     }
 
@@ -429,7 +276,6 @@ impl Aes for AesNi {
     type Words = __m256i;
     type Keep = Keep16;
     type Near = __m128i;
-    type Order = [usize; 4];
 
     const LEVEL: AesLevel = AesLevel::AesNi;
 
@@ -454,6 +300,11 @@ impl Aes for AesNi {
     }
 
     #[inline(always)]
+    fn repeated(self, low: u64, high: u64) -> Self::Block {
+        [state(low, high); 4]
+    }
+
+    #[inline(always)]
     fn advance(self, block: Self::Block, n: u64) -> Self::Block {
         each!(block, _mm_add_epi64, state(n, 0))
     }
@@ -469,21 +320,18 @@ impl Aes for AesNi {
     }
 
     #[inline(always)]
-    fn order(self, flip: usize) -> [usize; 4] {
-        [flip, 1 ^ flip, 2 ^ flip, 3 ^ flip]
+    fn load(self, row: &Row) -> Self::Block {
+        let p: *const __m128i = row.0.as_ptr().cast();
+        // SAFETY: a row is four aligned states; the token proves the level.
+        unsafe { [_mm_load_si128(p), _mm_load_si128(p.add(1)), _mm_load_si128(p.add(2)), _mm_load_si128(p.add(3))] }
     }
 
     #[inline(always)]
-    fn row(self, row: &Row, order: [usize; 4]) -> Self::Block {
-        let p: *const __m128i = row.0.as_ptr().cast();
-        // SAFETY: a row is four aligned states, orders are below 4; the token proves the level.
-        unsafe {
-            [
-                _mm_load_si128(p.add(order[0])),
-                _mm_load_si128(p.add(order[1])),
-                _mm_load_si128(p.add(order[2])),
-                _mm_load_si128(p.add(order[3])),
-            ]
+    fn store(self, block: Self::Block, row: &mut Row) {
+        let p: *mut __m128i = row.0.as_mut_ptr().cast();
+        for (i, state) in block.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { _mm_store_si128(p.add(i), state) };
         }
     }
 
