@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from dropfast.plot.canvas import COLOURS, tidy
-from study_row_groups import RATES, Results, Setting
+from study_row_groups import BATCH, RATES, Results, Setting
 
-# Reached by every setting of an architecture, less this: a given accuracy that all can be timed by.
+# The given accuracy that settings are timed by is what all but whole batches reach, less this.
 MARGIN = 0.002
 
 
@@ -41,7 +42,7 @@ def tables(results: Results, settings: Sequence[Setting], epochs: int) -> str:
             f"### {architecture}, {epochs} epochs",
             "",
             "| hidden rate | rows a mask | learning rate | test accuracy, % | s an epoch "
-            "| s to a given accuracy | in the time of one row a mask: epochs | test accuracy, % |",
+            "| s to a given accuracy | s in all | one row a mask in as many seconds, % |",
             "|---|---:|---:|---:|---:|---:|---:|---:|",
         ]
         lines += [row(results, setting, epochs, goals[setting.rate]) for setting in own]
@@ -52,7 +53,6 @@ def tables(results: Results, settings: Sequence[Setting], epochs: int) -> str:
 
 def row(results: Results, setting: Setting, epochs: int, wanted: float) -> str:
     seconds = results.epoch_seconds(setting)
-    longer = longest(results, setting, epochs)
     values = [
         f"{setting.rate or 'none'}",
         f"{setting.rows if setting.rate else '–'}",
@@ -60,16 +60,28 @@ def row(results: Results, setting: Setting, epochs: int, wanted: float) -> str:
         spread(results.finals(setting, epochs)),
         number(seconds, ".3f"),
         number(reached(results, setting, epochs, wanted) * seconds, ".1f"),
-        f"{longer}" if longer else "–",
-        spread(results.finals(setting, longer)) if longer else "–",
+        number(epochs * seconds, ".1f"),
+        number(100 * same_time(results, setting, epochs), ".2f"),
     ]
     return f"| {' | '.join(values)} |"
 
 
-def longest(results: Results, setting: Setting, epochs: int) -> int | None:
-    """Epochs of the runs that were given the time of one row a mask, if there are any."""
-    found = [r["epochs"] for r in results.of("test", setting) if r["epochs"] > epochs]
-    return max(found, default=None)
+def budgets(results: Results, setting: Setting) -> dict[int, float]:
+    """Epochs that the learning rate was let fall over: final accuracy, mean over seeds."""
+    found: dict[int, list[float]] = {}
+    for record in results.of("test", setting):
+        found.setdefault(record["epochs"], []).append(record["accuracy"][-1])
+    return {epochs: float(np.mean(found[epochs])) for epochs in sorted(found)}
+
+
+def same_time(results: Results, setting: Setting, epochs: int) -> float:
+    """What one row a mask reaches in as many seconds, between runs of different lengths."""
+    one = replace(setting, rows=1)
+    lengths = budgets(results, one)
+    share = results.epoch_seconds(setting) / results.epoch_seconds(one)
+    if setting.rows == 1 or math.isnan(share) or not min(lengths) <= share * epochs <= epochs:
+        return math.nan
+    return float(np.interp(share * epochs, list(lengths), list(lengths.values())))
 
 
 def number(value: float, form: str) -> str:
@@ -84,11 +96,11 @@ def spread(finals: Sequence[Sequence[float]]) -> str:
 
 
 def goal(results: Results, settings: Sequence[Setting], rate: float, epochs: int) -> float:
-    """An accuracy that every setting of this rate reaches."""
+    """An accuracy that every setting of this rate reaches, but perhaps one mask a batch."""
     best = [
         np.mean(results.finals(setting, epochs), axis=0).max()
         for setting in settings
-        if setting.rate == rate
+        if setting.rate == rate and setting.rows < BATCH
     ]
     return math.floor((min(best) - MARGIN) * 1000) / 1000 if best else math.nan
 
@@ -142,14 +154,17 @@ def draw_time(results: Results, settings: Sequence[Setting], epochs: int, path: 
                 continue
             mean = np.mean(finals, axis=0)
             at = seconds * np.arange(1, len(mean) + 1)
-            ax.plot(at, mean, color=colour, label=f"{setting.rows}")
-            longer = longest(results, setting, epochs)
-            if longer:
-                mean = np.mean(results.finals(setting, longer), axis=0)
-                ax.plot(seconds * np.arange(1, len(mean) + 1), mean, ":", color=colour)
+            ax.plot(at, mean, color=colour, linewidth=1, label=f"{setting.rows}")
+            lengths = budgets(results, setting)
+            ends = [seconds * length for length in lengths]
+            ax.plot(ends, list(lengths.values()), "o", color=colour)
+        lowest = min(results.finals(own[-1], epochs)[0][-1], 0.86)
         tidy(ax, "seconds of training", "test accuracy")
+        ax.set_ylim(bottom=lowest - 0.02)
         ax.set_title(f"{architecture}, rate {rate}")
-        ax.set_ylim(bottom=0.83)
         ax.legend(frameon=False, title="rows a mask", loc="lower right")
-    figure.suptitle("Dotted: as many epochs as fit into the time of one row a mask")
+    figure.suptitle(
+        "A dot ends a run; one row a mask had runs of several lengths, the learning rate falling "
+        "to 0 in each"
+    )
     figure.savefig(path, dpi=120)
