@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dropfast import (
         activations,
+        augment,
         calibration,
         callbacks,
         constraints,
@@ -91,6 +92,7 @@ _NAMES = {
 }
 _MODULES = (
     "activations",
+    "augment",
     "calibration",
     "callbacks",
     "constraints",
@@ -123,6 +125,7 @@ __all__ = [
     "aes_level",
     "alpha_dropout",
     "alpha_dropout_backward",
+    "augment",
     "calibration",
     "callbacks",
     "constraints",

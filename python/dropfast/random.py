@@ -23,6 +23,7 @@ WEIGHTS = 3 << 48
 MONTE_CARLO = 4 << 48
 CALLS = 5 << 48
 SEEDS = 6 << 48
+AUGMENT = 7 << 48
 
 _sequence: tuple[int, count[int]] | None = None
 

@@ -10,6 +10,7 @@ import pytest
 PUBLIC = (
     "dropfast",
     "dropfast.activations",
+    "dropfast.augment",
     "dropfast.calibration",
     "dropfast.callbacks",
     "dropfast.constraints",

@@ -7,6 +7,7 @@ import pytest
 
 import dropfast as df
 from dropfast import recipes
+from dropfast.training.engine import Native
 
 
 def plain(*layers, optimizer=None):
@@ -82,15 +83,87 @@ class TestPracticalGuide:
             recipes.practical_guide(make(), **arguments)
 
 
-class TestFashionMnist:
-    def test_learning_rate_ends_at_zero_with_the_last_step(self):
-        recipe = recipes.fashion_mnist(epochs=3, rows=1000, seed=0)
-        rate = recipe.model.optimizer.learning_rate_at
-        assert rate(0) == pytest.approx(0.001)
-        assert rate(3 * 8) == pytest.approx(0)
-        assert 0 < rate(3 * 8 - 1) < 1e-5
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (300, 8, 6), np.uint8), np.arange(300) % 10
 
-    @pytest.mark.parametrize("arguments", [{"epochs": 0}, {"rows": 0}])
-    def test_errors(self, arguments):
-        with pytest.raises(ValueError, match="must be at least 1"):
-            recipes.fashion_mnist(**arguments)
+
+SMALL = {"directions": 20, "units": (16, 12), "seed": 0}
+
+
+class TestFashionMnist:
+    def test_learning_rate_ends_at_zero_with_the_last_step(self, images):
+        recipe = recipes.fashion_mnist(images[0], epochs=3, **SMALL)
+        rate = recipe.model.optimizer.learning_rate_at
+        assert rate(0) == pytest.approx(0.002)
+        assert rate(3 * 2) == pytest.approx(0)
+        recipe.train(*images, verbose=0)
+        assert recipe.model.optimizer.iterations == 6
+
+    def test_trains_natively_on_other_images_in_each_epoch(self, images, monkeypatch):
+        recipe = recipes.fashion_mnist(images[0], epochs=3, **SMALL)
+        seen, fit = [], recipe.model.fit
+        monkeypatch.setattr(
+            recipe.model, "fit", lambda x, y, **more: seen.append(x) or fit(x, y, **more)
+        )
+        history = recipe.train(*images, verbose=0)
+        assert type(recipe.model._runner) is Native
+        assert history.epoch == [0, 1, 2]
+        assert len(history.history["loss"]) == 3
+        assert not np.array_equal(seen[0], seen[1])
+        assert np.array_equal(seen[2], recipe.changed(images[0], 2))
+
+    def test_same_seed_same_bits(self, images):
+        found = []
+        for _ in range(2):
+            recipe = recipes.fashion_mnist(images[0], epochs=2, **SMALL)
+            recipe.train(*images, verbose=0)
+            found.append(recipe.predict(images[0]))
+        assert np.array_equal(*found)
+
+    def test_predictions_are_the_same_for_mirror_images(self, images):
+        recipe = recipes.fashion_mnist(images[0], epochs=1, **SMALL)
+        one, other = recipe.predict(images[0]), recipe.predict(images[0][:, :, ::-1])
+        np.testing.assert_array_equal(one, other)
+
+    def test_each_part_can_be_left_out(self, images):
+        off = {"directions": None, "input_rate": 0, "hidden_rate": 0, "mirrored": False}
+        recipe = recipes.fashion_mnist(images[0], shifted=0, **{**SMALL, **off})
+        kinds = [type(layer).__name__ for layer in recipe.model.layers]
+        assert kinds == ["Rescaling", "Flatten", "Dense", "Dense", "Dense"]
+        assert np.array_equal(recipe.changed(images[0], 0), images[0])
+        assert np.array_equal(recipe.predict(images[0]), recipe.model.predict(images[0]))
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"epochs": 0}, "epochs must be at least 1. Received: epochs=0"),
+            ({"x": np.ones((3, 4))}, r"x must have shape .* Received: shape \(3, 4\)"),
+            ({"directions": 49}, r"count must be in \[1, 48\]. Received: count=49"),
+            ({"hidden_rate": 1.5}, r"rate must be in \[0, 1\]"),
+        ],
+    )
+    def test_errors(self, arguments, message, images):
+        with pytest.raises(ValueError, match=message):
+            recipes.fashion_mnist(**{"x": images[0], **SMALL, **arguments})
+
+
+class TestPrincipalDirections:
+    @pytest.mark.parametrize("whitening", [0.0, 0.5, 1.0])
+    def test_against_the_singular_values(self, whitening, images):
+        rows = images[0].reshape(300, -1) / 255
+        kernel, bias = recipes.principal_directions(images[0], 10, whitening)
+        found = rows @ kernel + bias
+        _, singular, right = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+        expected = (rows - rows.mean(axis=0)) @ right[:10].T / singular[:10] ** whitening
+        expected /= np.sqrt((expected**2).mean())
+        np.testing.assert_allclose(abs(found), abs(expected), rtol=1e-2, atol=1e-3)
+        assert (kernel[abs(kernel).argmax(axis=0), range(10)] > 0).all()
+
+    def test_constant_pixels_do_no_harm(self):
+        images = np.zeros((50, 4, 4), np.uint8)
+        images[:, 0, 0] = np.arange(50)
+        kernel, bias = recipes.principal_directions(images, 16, whitening=1.0)
+        assert np.isfinite(kernel).all()
+        assert np.isfinite(bias).all()

@@ -1,44 +1,20 @@
-"""Layer 6: settings that are known to work, as models ready to fit.
+"""Layer 6: the practical guide to dropout as code (Srivastava et al. 2014, appendix A).
 
-Srivastava et al. 2014 write p for the probability to *keep* a unit; `rate` here is the probability
-to drop it, rate = 1 - p.
+They write p for the probability to *keep* a unit; `rate` here is the probability to drop it,
+rate = 1 - p.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from dropfast import optimizers
 from dropfast.constraints import MaxNorm
 from dropfast.layers import Dense, Dropout, Input, Layer
-from dropfast.learning_rates import CosineDecay
 from dropfast.models import Sequential
-
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """A compiled model, and how to fit it: ``recipe.model.fit(x, y, **recipe.fit)``.
-
-    Attributes
-    ----------
-    model
-        A compiled model that has seen no data.
-    fit
-        Arguments of `Sequential.fit`.
-
-    Examples
-    --------
-    >>> from dropfast import recipes
-    >>> recipe = recipes.fashion_mnist(epochs=1, seed=0)
-    >>> recipe.fit["epochs"]
-    1
-    """
-
-    model: Sequential
-    fit: dict[str, Any] = field(default_factory=dict)
+from dropfast.recipes.base import Recipe
 
 
 def practical_guide(
@@ -151,58 +127,3 @@ def _guided(layer: Layer, keep: float, max_norm: float | None) -> Layer:
     if max_norm is None:
         return _copy(layer, units=units)
     return _copy(layer, units=units, kernel_constraint=MaxNorm(max_norm))
-
-
-def fashion_mnist(epochs: int = 60, rows: int = 60_000, seed: int | None = None) -> Recipe:
-    """The setting for Fashion-MNIST that was found best on held-out training images.
-
-    784-512-512-10, dropout of 0.1 before the first layer and 0.3 before the others, Adam with a
-    learning rate that falls from 0.001 to 0 along a cosine. `examples/tuned_fashion_mnist.py` runs
-    it; seed 0 got 90.6 % of the test set right.
-
-    Parameters
-    ----------
-    epochs
-        Number of epochs, over which the learning rate falls.
-    rows
-        Number of training rows, which says how many steps an epoch has.
-    seed
-        Seed of the model; None draws one.
-
-    Returns
-    -------
-    Recipe
-        For x of shape (n, 784) in [0, 1] and labels of shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If `epochs` or `rows` is below 1.
-
-    Examples
-    --------
-    >>> recipe = fashion_mnist(seed=0)
-    >>> [layer.rate for layer in recipe.model.layers if layer.stochastic]
-    [0.1, 0.3, 0.3]
-    """
-    for name, value in (("epochs", epochs), ("rows", rows)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}")
-    batch_size = 128
-    model = Sequential(
-        [
-            Input((784,)),
-            Dropout(0.1),
-            Dense(512, activation="relu"),
-            Dropout(0.3),
-            Dense(512, activation="relu"),
-            Dropout(0.3),
-            Dense(10, activation="softmax"),
-        ],
-        seed=seed,
-    )
-    steps = epochs * math.ceil(rows / batch_size)
-    model.compile(
-        optimizers.Adam(CosineDecay(0.001, steps)), "sparse_categorical_crossentropy", ["accuracy"]
-    )
-    return Recipe(model, {"epochs": epochs, "batch_size": batch_size})
