@@ -112,7 +112,7 @@ def compare(
         for colour, (name, table) in zip(cycle(COLOURS), tables.items(), strict=False):
             _draw_pair(ax, table, metric, colour, f"{name}: " if name else "")
         tidy(ax, "epoch", metric)
-        ax.legend(frameon=False)
+        ax.legend(framealpha=0.8, edgecolor="none")
     return axes
 
 

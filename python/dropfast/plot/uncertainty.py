@@ -70,7 +70,7 @@ def uncertainty_band(
         known_x, known_y = (np.ravel(values) for values in points)
         ax.plot(known_x, known_y, ".", color="black", markersize=3, label="training points")
     tidy(ax, "x", "y")
-    ax.legend(frameon=False)
+    ax.legend(framealpha=0.8, edgecolor="none")
     return ax
 
 
@@ -126,5 +126,5 @@ def reliability_diagram(
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.set_title(f"expected calibration error {table.expected_calibration_error:.3f}")
     tidy(ax, "confidence", "accuracy")
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(framealpha=0.8, edgecolor="none", loc="upper left")
     return ax
