@@ -27,6 +27,12 @@ VARIANTS = {
     "without input dropout": {"input_rate": 0.0},
     "without hidden dropout": {"hidden_rate": 0.0},
     "hidden rate 0.25": {"hidden_rate": 0.25},
+    "rate and momentum alone": {
+        "widen": False,
+        "max_norm": None,
+        "input_rate": 0.0,
+        "hidden_rate": 0.0,
+    },
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dropfast import augment, optimizers
 from dropfast.arrays import Array, shape_text
-from dropfast.callbacks.history import History
+from dropfast.callbacks import History, LambdaCallback
 from dropfast.layers import Dense, Dropout, Flatten, Input, Layer, Rescaling
 from dropfast.models import Sequential
 from dropfast.random import AUGMENT, Key
@@ -72,19 +73,24 @@ class FashionRecipe(Recipe):
             Losses and accuracies of the epochs, as trained: with dropout, on changed images.
         """
         images, history = np.asarray(x), History()
+        one_epoch = LambdaCallback(on_epoch_end=self._stop)
         for epoch in range(self.fit["epochs"]):
             one = self.model.fit(
                 self.changed(images, epoch),
                 y,
                 batch_size=self.fit["batch_size"],
-                epochs=epoch + 1,
+                epochs=self.fit["epochs"],
                 initial_epoch=epoch,
+                callbacks=[one_epoch],
                 verbose=verbose,
             )
             history.epoch += one.epoch
             for name, values in one.history.items():
                 history.history.setdefault(name, []).extend(values)
         return history
+
+    def _stop(self, epoch: int, logs: Any) -> None:
+        self.model.stop_training = True
 
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, 10): the mean over each image and its mirror image."""
@@ -111,10 +117,10 @@ def fashion_mnist(
     """The setting for Fashion-MNIST that was found best on held-out training images.
 
     A frozen first layer turns an image into its coordinates along the 256 main directions of the
-    training images, the small ones stretched; behind it 512-512-10 with gelu, dropout of
-    0.05 and 0.2, Adam with a learning rate that falls from 0.002 to 0 along a cosine. Each epoch sees the
-    images mirrored or moved by a pixel at random; predictions are means over an image and its
-    mirror image. `examples/tuned_fashion_mnist.py` runs it, docs/recipes.md has its results.
+    training images, the small ones stretched; behind it 512-512-10 with gelu, drop rates of 0.05
+    and 0.2, Adam with a learning rate that falls from 0.002 to 0 along a cosine. Each epoch sees
+    the images mirrored or moved by a pixel at random; predictions are means over an image and its
+    mirror image. `examples/tuned_fashion_mnist.py` runs it: 91.39 % of the test set are right.
 
     Parameters
     ----------
