@@ -29,7 +29,8 @@ class TestPracticalGuide:
         assert hidden.kernel_constraint.max_value == 3.0
         assert output.kernel_constraint is None
         optimizer = recipe.model.optimizer
-        assert optimizer.learning_rate == pytest.approx(0.1)
+        # Ten times the effective rate of 0.01, of which momentum makes 1 / (1 - 0.95).
+        assert optimizer.learning_rate == pytest.approx(10 * 0.01 * (1 - 0.95))
         assert (optimizer.momentum, optimizer.nesterov) == (0.95, True)
         assert recipe.model.loss.from_logits
         assert recipe.fit == {"epochs": 7, "batch_size": 16}

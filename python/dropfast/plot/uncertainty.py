@@ -70,7 +70,8 @@ def uncertainty_band(
         known_x, known_y = (np.ravel(values) for values in points)
         ax.plot(known_x, known_y, ".", color="black", markersize=3, label="training points")
     tidy(ax, "x", "y")
-    ax.legend(framealpha=0.8, edgecolor="none")
+    # Above the picture: inside it would cover points.
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 
 

@@ -47,7 +47,7 @@ def practical_guide(
         Give a hidden layer of n units ceil(n / (1 - hidden_rate)) of them (A.1), so that as many as
         before are there in a step.
     learning_rate_factor
-        Times the plain network's learning rate: 10 to 100 (A.2).
+        Times the plain network's effective rate, learning_rate / (1 - momentum): 10 to 100 (A.2).
     momentum
         0.95 to 0.99 (A.2); None keeps the plain network's.
     max_norm
@@ -63,6 +63,13 @@ def practical_guide(
     -------
     Recipe
         The new model, compiled with the old one's loss.
+
+    Notes
+    -----
+    The paper's updates are v = momentum * v - (1 - momentum) * rate * g (Hinton et al. 2012,
+    appendix A.1), ours, as Keras', v = momentum * v - learning_rate * g. So learning_rate here is
+    (1 - momentum) times the paper's: without that, a rate raised tenfold and a momentum of 0.95
+    together make steps 200 times as long, and units die.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def practical_guide(
     >>> [layer.units for layer in recipe.model.layers if isinstance(layer, df.layers.Dense)]
     [200, 10]
     >>> recipe.model.optimizer.learning_rate, recipe.model.optimizer.momentum
-    (0.1, 0.95)
+    (0.005, 0.95)
     """
     for name, rate in (("input_rate", input_rate), ("hidden_rate", hidden_rate)):
         if not 0 <= rate < 1:
@@ -96,8 +103,9 @@ def practical_guide(
         keep = 1 - hidden_rate if widen else 1.0
         layers.append(_guided(layer, keep, max_norm) if hidden else _copy(layer))
     config = optimizer.get_config()
-    config["learning_rate"] = learning_rate_factor * optimizer.learning_rate_at(0)
     config["momentum"] = optimizer.momentum if momentum is None else momentum
+    effective = learning_rate_factor * optimizer.learning_rate_at(0) / (1 - optimizer.momentum)
+    config["learning_rate"] = round(effective * (1 - config["momentum"]), 12)
     guided = Sequential(layers, seed=seed, dtype=model.dtype)
     guided.compile(optimizers.SGD.from_config(config), model.loss, metrics)
     return Recipe(guided, {"epochs": epochs, "batch_size": batch_size})
