@@ -148,6 +148,22 @@ def test_tensorboard_files_can_be_read_back(make, data, tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_tensorboard_itself_reads_the_files(make, data, tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    history = make().fit(
+        *data, epochs=3, verbose=0, validation_split=0.2, callbacks=[C.TensorBoard(tmp_path)]
+    )
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        found = reader.EventAccumulator(str(tmp_path / part))
+        found.Reload()
+        for name in ("loss", "accuracy"):
+            scalars = found.Scalars(f"epoch_{name}")
+            assert [scalar.step for scalar in scalars] == [0, 1, 2]
+            values = [scalar.value for scalar in scalars]
+            np.testing.assert_allclose(values, history.history[prefix + name], rtol=1e-6)
+
+
 def test_hooks_are_called_in_order(make, data):
     calls = []
 
