@@ -157,7 +157,7 @@ impl<T: Element, Q: Sink<T>> GroupTiles<'_, '_, T, Q> {
             }
             let mut first = group.rows.start;
             while first < group.rows.end {
-                let rows = Picked(inputs.map(|input| input as usize * T::LANES));
+                let rows = Picked::<MR, 0>(inputs.map(|input| input as usize * T::LANES));
                 let a = Broadcast { start: x.as_ptr().add(first / T::LANES * x_stride), rows, step: 1 };
                 let start = dy.as_ptr().add(first * dy_stride + column);
                 let b = Vectors { start, step: dy_stride, vector: T::LANES };

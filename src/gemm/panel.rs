@@ -5,7 +5,7 @@
 //! multiplied at a time, which reads the kernel once for all of them.
 
 use super::tile::{
-    All, Broadcast, Kept, Picked, Rows, Steps, Stride, Target, Unit, Vectors, accumulate, rows_of_tiles, zeros,
+    Across, All, Broadcast, Kept, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate, rows_of_tiles, zeros,
 };
 use crate::simd::{Element, Kernel, Level, Simd, Vector};
 
@@ -36,7 +36,7 @@ pub fn forward<S: Simd, T: Element>(
     assert_eq!(kernel.len(), k * n);
     check(x.len(), x_stride, k * T::LANES, count);
     check(y.len(), y_stride, n * T::LANES, count);
-    let a = Broadcast { start: kernel.as_ptr(), rows: Unit, step: n };
+    let a = Broadcast { start: kernel.as_ptr(), rows: Across, step: n };
     s.run(Product {
         steps: All(k),
         a,
@@ -116,7 +116,7 @@ pub fn forward_part<S: Simd, T: Element>(
     part.check((k, n));
     check(x.len(), x_stride, k * T::LANES, count);
     check(y.len(), y_stride, n * T::LANES, count);
-    s.run(PartProduct {
+    s.run(PartProduct::<T, ROWS_AHEAD> {
         steps: part.inputs,
         picks: part.outputs,
         a: kernel.as_ptr(),
@@ -150,7 +150,7 @@ pub fn backward_part<S: Simd, T: Element>(
     part.check((k, n));
     check(dy.len(), dy_stride, n * T::LANES, count);
     check(dx.len(), dx_stride, k * T::LANES, count);
-    s.run(PartProduct {
+    s.run(PartProduct::<T, 0> {
         steps: part.outputs,
         picks: part.inputs,
         a: kernel.as_ptr(),
@@ -227,7 +227,9 @@ impl<T: Element, R: Rows, K: Steps> Kernel for Product<T, R, K> {
 }
 
 /// Rows `picks` of `C = A·B` over `k` in `steps`; made only where pointers and indices are valid for the shapes.
-struct PartProduct<'a, T> {
+///
+/// `AHEAD` as in [`Rows`]: 0 where the picked rows are rows in memory.
+struct PartProduct<'a, T, const AHEAD: usize> {
     steps: &'a [u32],
     picks: &'a [u32],
     a: *const T,
@@ -242,7 +244,7 @@ struct PartProduct<'a, T> {
     count: usize,
 }
 
-impl<T: Element> PartProduct<'_, T> {
+impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
     /// Tiles of `MR` picked rows of `NV` panels from panel `first` on, while there are so many; returns the rest.
     ///
     /// # Safety
@@ -255,7 +257,8 @@ impl<T: Element> PartProduct<'_, T> {
         mut picks: &'p [u32],
     ) -> &'p [u32] {
         while let Some((rows, rest)) = picks.split_first_chunk::<MR>() {
-            let a = Broadcast { start: self.a, rows: Picked(rows.map(|i| i as usize * self.row)), step: self.step };
+            let offsets = Picked::<MR, AHEAD>(rows.map(|i| i as usize * self.row));
+            let a = Broadcast { start: self.a, rows: offsets, step: self.step };
             // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.
             unsafe {
                 let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
@@ -272,7 +275,8 @@ impl<T: Element> PartProduct<'_, T> {
         picks
     }
 
-    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 12 rows, whose offsets take registers.
+    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 12 rows, whose offsets take registers, or 8
+    /// of those that are rows in memory ([`Stride`]).
     ///
     /// # Safety
     /// The pointers are valid for them.
@@ -281,8 +285,8 @@ impl<T: Element> PartProduct<'_, T> {
         // SAFETY: the caller's promise.
         unsafe {
             let rest = match (S::LEVEL, NV) {
-                (Level::Avx512, 2) => self.tiles::<S, 12, NV>(s, first, self.picks),
-                (Level::Avx512, 1 | 3) => self.tiles::<S, 8, NV>(s, first, self.picks),
+                (Level::Avx512, 2) if AHEAD > 0 => self.tiles::<S, 12, NV>(s, first, self.picks),
+                (Level::Avx512, 1..=3) => self.tiles::<S, 8, NV>(s, first, self.picks),
                 _ => self.tiles::<S, 6, NV>(s, first, self.picks),
             };
             let rest = self.tiles::<S, 4, NV>(s, first, rest);
@@ -291,7 +295,7 @@ impl<T: Element> PartProduct<'_, T> {
     }
 }
 
-impl<T: Element> Kernel for PartProduct<'_, T> {
+impl<T: Element, const AHEAD: usize> Kernel for PartProduct<'_, T, AHEAD> {
     type Output = ();
 
     #[inline(always)]
