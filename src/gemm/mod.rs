@@ -1,7 +1,7 @@
 //! Layer 2: matrix products.
 //!
 //! * [`tile`]: the inner tile under all of them.
-//! * [`outer`]: the weight gradient, tile by tile.
+//! * [`outer`]: the weight gradient, tile by tile, whole or of what dropout kept.
 //! * [`panel`]: products of a network's layers with the rows of a batch in vector lanes.
 //! * [`driver`]: products of stored matrices of any strides ([`matrix`]), with [`blocks`], [`pack`] and [`scratch`].
 //! * [`naive`]: the same by definition, the oracle of the tests.

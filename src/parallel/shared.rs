@@ -76,6 +76,16 @@ impl<'a, T> Shared<'a, T> {
         self.start
     }
 
+    /// The address of the first element of a range.
+    ///
+    /// # Panics
+    /// Where the range leaves the slice.
+    #[track_caller]
+    pub fn at(&self, range: Range<usize>) -> *mut T {
+        assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {} elements", self.len);
+        self.start.wrapping_add(range.start)
+    }
+
     /// All of it, to read.
     ///
     /// # Safety
@@ -95,8 +105,8 @@ impl<'a, T> Shared<'a, T> {
     #[allow(clippy::mut_from_ref, reason = "the point of the type: disjointness is the callers' promise")]
     #[track_caller]
     pub unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {} elements", self.len);
+        let start = self.at(range.clone());
         // SAFETY: in bounds; exclusive by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+        unsafe { std::slice::from_raw_parts_mut(start, range.len()) }
     }
 }

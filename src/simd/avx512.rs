@@ -120,7 +120,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 macro_rules! avx512_vector {
     (
         $vector:ident, $float:ty, $bits:ty, $mask:ty,
-        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident,
+        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident, $expand:ident,
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
         $sqrt:ident, $abs:ident, $and:ident, $or:ident, $xor:ident, $roundscale:ident, $cmp:ident,
         $blend:ident, $maskz_mov:ident, $getexp:ident, $getmant:ident, $scalef:ident, $test:ident, $set1_bits:ident,
@@ -153,6 +153,12 @@ macro_rules! avx512_vector {
             unsafe fn load_first(_: Avx512, p: *const $float, n: usize) -> Self {
                 // SAFETY: the token proves the level; masked-off lanes are not read.
                 Self(unsafe { $maskz_loadu(first(n) as $mask, p) })
+            }
+
+            #[inline(always)]
+            unsafe fn expand(_: Avx512, p: *const $float, bits: u32) -> Self {
+                // SAFETY: the caller promises all lanes.
+                Self(unsafe { $expand(bits as $mask, $loadu(p)) })
             }
 
             #[inline(always)]
@@ -317,7 +323,7 @@ avx512_vector!(
     _mm512_storeu_ps,
     _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_ps,
-    _mm512_stream_ps,
+    _mm512_stream_ps, _mm512_maskz_expand_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -352,7 +358,7 @@ avx512_vector!(
     _mm512_storeu_pd,
     _mm512_maskz_loadu_pd,
     _mm512_mask_storeu_pd,
-    _mm512_stream_pd,
+    _mm512_stream_pd, _mm512_maskz_expand_pd,
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,

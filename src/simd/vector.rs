@@ -214,6 +214,26 @@ pub trait Vector: Copy + Send + Sync {
     /// `n` elements at `p` are readable.
     unsafe fn load_first(s: Self::Token, p: *const Self::Elem, n: usize) -> Self;
 
+    /// Spreads consecutive elements over the lanes whose bit is set, in order; the others are +0.
+    ///
+    /// # Safety
+    /// `LANES` elements at `p` are readable.
+    #[inline(always)]
+    unsafe fn expand(s: Self::Token, p: *const Self::Elem, bits: u32) -> Self {
+        let mut lanes = [Self::Elem::ZERO; 16];
+        let mut next = p;
+        for (lane, to) in lanes[..Self::LANES].iter_mut().enumerate() {
+            if bits >> lane & 1 == 1 {
+                // SAFETY: no more elements are read than there are lanes.
+                unsafe {
+                    *to = *next;
+                    next = next.add(1);
+                }
+            }
+        }
+        Self::read(s, &lanes)
+    }
+
     /// Stores the first `n <= LANES` lanes.
     ///
     /// # Safety

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::gather::{Gather, Input, Rescaling, Scatter};
+use super::gather::{Gather, Input, Rescaling, Scatter, ScatterKept};
 use super::layer::{Layer, NoiseKind};
 use super::noise::{Draw, Rescale, WORD};
 use super::plan::{DensePlace, Plan};
-use super::skip::Skip;
+use super::skip::{Skip, thin_outputs};
 use super::workspace::{Buffers, Local, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
 use crate::gemm::panel::{self, Part};
@@ -272,11 +272,16 @@ impl<'a, T: Element> Pass<'a, T> {
         let (index, place) = self.dense_place(layer);
         let stride = place.outputs * T::LANES;
         let rows = row_stride::<T>(place.outputs);
+        // SAFETY: the panels were drawn in the forward pass, by this member.
+        let thin = unsafe { thin_outputs(&self.buffers, place, draws, panels.start) };
         for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
             let first = panel * T::LANES * rows;
             // SAFETY: the rows of the panel are the caller's.
             let part = unsafe { self.buffers.rows[index].part(first..first + T::LANES * rows) };
-            s.run(Scatter { panel: dy, rows: part, stride: rows });
+            match &thin {
+                None => s.run(Scatter { panel: dy, rows: part, stride: rows }),
+                Some(kept) => s.run(ScatterKept { panel: dy, kept, rows: part, stride: rows }),
+            }
         }
         if !self.plan.passes_gradient(layer) {
             return false;

@@ -125,3 +125,35 @@ impl<T: Element> Kernel for Scatter<'_, T> {
         }
     }
 }
+
+/// Turns some features of a panel into rows, next to each other; the rest of the last vector becomes zeros.
+pub struct ScatterKept<'a, T> {
+    /// The panel `[width][lane]`.
+    pub panel: &'a [T],
+    /// The features, ascending.
+    pub kept: &'a [u32],
+    /// `LANES` rows.
+    pub rows: &'a mut [T],
+    /// Elements from one row to the next: whole vectors, with room for all features.
+    pub stride: usize,
+}
+
+impl<T: Element> Kernel for ScatterKept<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        assert!(self.kept.len().next_multiple_of(T::LANES) <= self.stride && T::LANES * self.stride <= self.rows.len());
+        for (index, kept) in self.kept.chunks(T::LANES).enumerate() {
+            let mut square = [T::ZERO; 256];
+            for (to, &feature) in square.chunks_exact_mut(T::LANES).zip(kept) {
+                to.copy_from_slice(&self.panel[feature as usize * T::LANES..][..T::LANES]);
+            }
+            // SAFETY: the array holds a square, and `LANES` rows of a vector lie at vector `index`, checked above.
+            unsafe {
+                let to = self.rows.as_mut_ptr().add(index * T::LANES);
+                V::<S, T>::transpose(s, square.as_ptr(), T::LANES, to, self.stride);
+            }
+        }
+    }
+}

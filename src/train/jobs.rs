@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use super::plan::Plan;
-use crate::gemm::outer::GROUPED_ROWS;
+use crate::gemm::outer::BLOCK_ROWS;
 
 /// Rows of a kernel in a job: a multiple of every tile's height (8, 12, 24, 6). A block of output gradients, loaded into the
 /// first-level cache once per job, serves all of them, and a layer of 784 inputs makes 17 jobs, enough
 /// to share out; as many as the gradient of row groups takes at a time.
-const JOB_ROWS: usize = GROUPED_ROWS;
+const JOB_ROWS: usize = BLOCK_ROWS;
 
 /// A piece of phase two.
 #[derive(Debug, Clone)]

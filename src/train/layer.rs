@@ -86,6 +86,16 @@ pub enum Sharing {
     Features,
 }
 
+impl Sharing {
+    /// The same among a batch of `rows` rows, where one group that holds them all is the batch.
+    pub fn among(self, rows: usize) -> Self {
+        match self {
+            Self::Rows(group) if group >= rows && group > 1 => Self::Batch,
+            other => other,
+        }
+    }
+}
+
 impl Noise {
     /// # Errors
     /// [`Error::Value`] for a rate outside [0, 1], and for rate 1 with Gaussian noise.

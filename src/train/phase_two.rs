@@ -8,7 +8,7 @@ use super::layer::Limits;
 use super::noise::Draw;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
 use super::plan::DensePlace;
-use super::skip::row_groups;
+use super::skip::{GradientWork, gradient_work};
 use super::update::{Apply, Direct, MaxNorm, Parameter, Store, SumOfSquares};
 use super::workspace::row_stride;
 use crate::gemm::outer::{ColumnSums, Outer, Piece, Sink};
@@ -55,7 +55,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
         match self.whole {
             None => {
                 for job in &self.jobs[self.mine.clone()] {
-                    self.job(job, |parameter| Direct { rule, parameter: &self.parameters[parameter] });
+                    self.job(job, |parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] });
                 }
             }
             Some(whole) => {
@@ -81,7 +81,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     }
 
     /// Computes the gradients of a job and hands them to the sinks of its parameters.
-    fn job<Q: Sink<T>>(&self, job: &Job, sink: impl Fn(usize) -> Q) {
+    fn job<Q: Sink<T>>(&self, job: &Job, sink: impl Copy + Fn(usize) -> Q) {
         let place = self.place(job);
         let stride = row_stride::<T>(place.outputs);
         let panels = self.batch.div_ceil(T::LANES);
@@ -94,16 +94,38 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         };
         let x_stride = place.inputs * T::LANES;
         let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch: self.batch };
-        // SAFETY: decisions are only read between the barriers of phase two.
-        let groups = unsafe { row_groups(&self.pass.buffers, &place, self.draws, self.batch, job.rows.clone()) };
+        let bias = place.bias.filter(|_| job.rows.start == 0).map(sink);
         let mut kernel = sink(place.kernel);
-        match groups {
-            None => operands.run(self.s, job.rows.clone(), place.outputs, &mut kernel),
-            Some(groups) => operands.run_groups(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel),
+        // SAFETY: decisions are only read between the barriers of phase two.
+        let work = unsafe { gradient_work(&self.pass.buffers, &place, self.draws, self.batch, job.rows.clone()) };
+        match &work {
+            GradientWork::All => operands.run(self.s, job.rows.clone(), place.outputs, &mut kernel),
+            GradientWork::Groups(groups) => {
+                operands.run_groups(self.s, job.rows.clone(), place.outputs, groups, &mut kernel);
+            }
+            GradientWork::Thin(inputs, outputs) => {
+                operands.run_thin(self.s, job.rows.clone(), place.outputs, (inputs, outputs), &mut kernel);
+            }
         }
-        if let Some(bias) = place.bias.filter(|_| job.rows.start == 0) {
-            self.s.run(ColumnSums { dy, stride, batch: self.batch, n: place.outputs, sink: &mut sink(bias) });
+        if let Some(mut sink) = bias {
+            let kept = if let GradientWork::Thin(_, outputs) = &work { Some(outputs.as_slice()) } else { None };
+            self.bias(operands, place.outputs, kept, &mut sink);
         }
+    }
+
+    /// Hands on the bias gradient of `n` outputs; the rows of `dy` have those in `kept` only, if it is given.
+    fn bias(&self, operands: Outer<'_, T>, n: usize, kept: Option<&[u32]>, sink: &mut impl Sink<T>) {
+        let dy = &operands.dy[..operands.batch * operands.dy_stride];
+        let mut sums = vec![T::ZERO; n.next_multiple_of(T::LANES)];
+        let columns = kept.map_or(n, <[u32]>::len).next_multiple_of(T::LANES);
+        self.s.run(ColumnSums { dy, stride: operands.dy_stride, sums: &mut sums[..columns] });
+        if let Some(kept) = kept {
+            // Outputs ascend, so that none is overwritten before it has moved.
+            for (from, &to) in kept.iter().enumerate().rev() {
+                sums[to as usize] = std::mem::replace(&mut sums[from], T::ZERO);
+            }
+        }
+        sink.take(Piece { rows: 0..1, columns: 0..n, gradient: &sums, stride: sums.len() });
     }
 
     /// The elements of a parameter that a job owns.
@@ -127,6 +149,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     fn store(&self, whole: &Whole<'_, T>, number: usize) {
         let job = &self.jobs[number];
         self.job(job, |parameter| Store {
+            s: self.s,
             parameter: &self.parameters[parameter],
             gradient: whole.gradients[parameter],
         });

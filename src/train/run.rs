@@ -103,13 +103,14 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
         count - usize::from(softmax && self.loss.takes_softmax_input())
     }
 
-    /// The stochastic layers of batch `batch`, with its rates and keys.
-    fn draws(&self, batch: usize) -> Vec<Draw> {
+    /// The stochastic layers of batch `batch` of `rows` rows, with its rates and keys.
+    fn draws(&self, batch: usize, rows: usize) -> Vec<Draw> {
         let count = self.plan.noise.len();
         let draw = |index: usize| {
             let noise = *self.plan.noise_layer(index);
             let rate = self.rates.map_or(noise.rate, |rates| rates[batch * count + index]);
-            Draw { noise: Noise { rate, ..noise }, key: self.keys[index].at(self.first_step + batch as u64) }
+            let sharing = noise.sharing.among(rows);
+            Draw { noise: Noise { rate, sharing, ..noise }, key: self.keys[index].at(self.first_step + batch as u64) }
         };
         (0..count).map(draw).collect()
     }
@@ -198,7 +199,7 @@ where
         let local = unsafe { &mut self.pass.buffers.locals.part(member.index..member.index + 1)[0] };
         let mut progress = Progress::default();
         for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
-            let draws = run.draws(number);
+            let draws = run.draws(number, rows.len());
             let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
             self.phase_one(member.share(rows.len().div_ceil(T::LANES)), &batch, local);
             if penalised {

@@ -19,6 +19,10 @@ const LEAST_RATE: f64 = 0.05;
 /// group, which takes the time of about three rows.
 const LEAST_ROWS: f64 = 4.0;
 
+/// The least rate at which a weight gradient leaves out dropped outputs: spreading what is left costs about five rows, a
+/// batch of 64 or more saves more from here on.
+const LEAST_THIN_RATE: f64 = 0.1;
+
 /// The stochastic layers whose dropped units the products of a dense layer leave out, and for how many panels they
 /// stay the same.
 pub struct Skip {
@@ -99,28 +103,62 @@ unsafe fn kept_of<T: Element>(
     features.filter(is_kept).map(|feature| feature as u32).collect()
 }
 
-/// The row groups of a weight gradient and the inputs that each kept, of those in `inputs`; None where leaving out the
-/// others does not pay.
+/// How much of a weight gradient's product a step computes.
+pub enum GradientWork {
+    /// All of it.
+    All,
+    /// For each group of rows, the inputs that it kept.
+    Groups(Vec<RowGroup>),
+    /// One mask for the batch: the inputs, of those asked for, and the outputs that it kept. The output gradients by rows
+    /// hold these outputs only.
+    Thin(Vec<u32>, Vec<u32>),
+}
+
+/// The outputs of a dense layer that a batch kept, where all its rows share one mask on both sides of the layer and leaving
+/// out the others pays.
+///
+/// # Safety
+/// Nobody writes the decisions of the batch's first panel.
+pub unsafe fn thin_outputs<T: Element>(
+    buffers: &Buffers<'_, T>,
+    place: &DensePlace,
+    draws: &[Draw],
+    panel: usize,
+) -> Option<Vec<u32>> {
+    let shared = |noise: usize| draws[noise].noise.panels_per_mask(T::LANES) == Some(usize::MAX);
+    let noise = place.output_noise.filter(|&noise| shared(noise) && draws[noise].noise.rate >= LEAST_THIN_RATE)?;
+    if place.input_noise.is_some_and(|noise| !shared(noise)) {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    Some(unsafe { kept_of(buffers, Some(noise), place.outputs, panel, 0..place.outputs) })
+}
+
+/// What to compute of the rows `inputs` of a weight gradient: the inputs that row groups kept, where leaving out the others
+/// pays, and with one mask for the batch also the outputs.
 ///
 /// # Safety
 /// Nobody writes the decisions of the batch's panels.
-pub unsafe fn row_groups<T: Element>(
+pub unsafe fn gradient_work<T: Element>(
     buffers: &Buffers<'_, T>,
     place: &DensePlace,
     draws: &[Draw],
     batch: usize,
     inputs: Range<usize>,
-) -> Option<Vec<RowGroup>> {
-    let noise = place.input_noise?;
-    let layer = draws[noise].noise;
-    let rows = layer.panels_per_mask(T::LANES)?.saturating_mul(T::LANES).min(batch);
-    if layer.rate * (rows as f64) < LEAST_ROWS {
-        return None;
+) -> GradientWork {
+    // SAFETY: the caller's promise.
+    let kept = |panel: usize| unsafe { kept_of(buffers, place.input_noise, place.inputs, panel, inputs.clone()) };
+    // SAFETY: as above.
+    if let Some(outputs) = unsafe { thin_outputs(buffers, place, draws, 0) } {
+        return GradientWork::Thin(kept(0), outputs);
     }
-    let group = |start: usize| RowGroup {
-        rows: start..batch.min(start + rows),
-        // SAFETY: the caller's promise.
-        kept: unsafe { kept_of(buffers, Some(noise), place.inputs, start / T::LANES, inputs.clone()) },
-    };
-    Some((0..batch).step_by(rows).map(group).collect())
+    let Some(noise) = place.input_noise else { return GradientWork::All };
+    let layer = draws[noise].noise;
+    let Some(panels) = layer.panels_per_mask(T::LANES) else { return GradientWork::All };
+    let rows = panels.saturating_mul(T::LANES).min(batch);
+    if layer.rate * (rows as f64) < LEAST_ROWS {
+        return GradientWork::All;
+    }
+    let group = |start: usize| RowGroup { rows: start..batch.min(start + rows), kept: kept(start / T::LANES) };
+    GradientWork::Groups((0..batch).step_by(rows).map(group).collect())
 }

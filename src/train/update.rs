@@ -44,16 +44,55 @@ impl<X: Vector> Decay<X> {
 }
 
 /// Applies pieces of gradient to a parameter.
-pub struct Direct<'a, 'b, T, R> {
+pub struct Direct<'a, 'b, S, T, R> {
+    /// The level.
+    pub s: S,
     /// The optimizer at this step.
     pub rule: R,
     /// The parameter.
     pub parameter: &'a Parameter<'b, T>,
 }
 
-impl<T: Element, R: UpdateRule<T>> Sink<T> for Direct<'_, '_, T, R> {
-    fn take<S: Simd>(&mut self, s: S, piece: Piece<'_, T>) {
-        s.run(Apply { rule: self.rule, parameter: self.parameter, scale: None, limits: self.parameter.limits, piece });
+/// Elements of a parameter above which its lines are asked for ahead: smaller ones, with some state, stay in the
+/// second-level cache from step to step, which answers soon enough.
+const FAR: usize = 1 << 18;
+
+impl<S: Simd, T: Element, R: UpdateRule<T>> Sink<T> for Direct<'_, '_, S, T, R> {
+    fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
+        if self.parameter.values.len() * (1 + R::STATES) < FAR {
+            return;
+        }
+        self.s.run(Expect { parameter: self.parameter, states: R::STATES, rows, columns });
+    }
+
+    fn take(&mut self, piece: Piece<'_, T>) {
+        let (rule, parameter, limits) = (self.rule, self.parameter, self.parameter.limits);
+        self.s.run(Apply { rule, parameter, scale: None, limits, piece });
+    }
+}
+
+/// Asks the cache for a piece of a parameter and of its state.
+struct Expect<'a, 'b, T> {
+    parameter: &'a Parameter<'b, T>,
+    states: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl<T: Element> Kernel for Expect<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for values in std::iter::once(&self.parameter.values).chain(self.parameter.states.iter().take(self.states)) {
+            for row in self.rows.clone() {
+                let start = values.as_ptr().wrapping_add(row * self.parameter.columns);
+                for column in self.columns.clone().step_by(T::LANES) {
+                    s.prefetch(start.wrapping_add(column));
+                }
+                s.prefetch(start.wrapping_add(self.columns.end - 1));
+            }
+        }
     }
 }
 
@@ -77,53 +116,131 @@ impl<T: Element, R: UpdateRule<T>> Kernel for Apply<'_, '_, '_, T, R> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Piece { rows, columns, gradient, stride } = self.piece;
-        let decay = Decay::<V<S, T>>::new(s, self.limits);
-        for (row, gradient) in rows.zip(gradient.chunks(stride)) {
-            let start = row * self.parameter.columns + columns.start;
-            let range = start..start + columns.len();
-            // SAFETY: this member has these rows of the parameter for itself until the next barrier.
-            let values = unsafe { self.parameter.values.part(range.clone()) };
-            let mut states: [&mut [T]; STATES] = Default::default();
-            for (part, state) in states.iter_mut().zip(&self.parameter.states).take(R::STATES) {
-                // SAFETY: as above.
-                *part = unsafe { state.part(range.clone()) };
+        // A closure would be compiled without the level's instructions.
+        #[allow(clippy::manual_map, reason = "see above")]
+        let each = Each::<S, T, R> {
+            s,
+            rule: self.rule,
+            decay: Decay::new(s, self.limits),
+            scale: match self.scale {
+                Some(scale) => Some(V::<S, T>::splat(s, scale)),
+                None => None,
+            },
+        };
+        if rows.is_empty() {
+            return;
+        }
+        let width = self.parameter.columns;
+        let range = rows.start * width + columns.start..(rows.end - 1) * width + columns.end;
+        assert!(columns.len() <= stride && columns.end <= width && rows.len() * stride <= gradient.len());
+        let mut values = self.parameter.values.at(range.clone());
+        let mut states = [values; STATES];
+        for (to, state) in states.iter_mut().zip(&self.parameter.states).take(R::STATES) {
+            *to = state.at(range.clone());
+        }
+        let mut gradient = gradient.as_ptr();
+        let whole = columns.len() / T::LANES * T::LANES;
+        for _ in rows {
+            // SAFETY: this member has these rows of the parameter for itself until the next barrier, and the pointers stay
+            // within what was checked; gradients are whole vectors, as long as the values at least.
+            unsafe {
+                for first in (0..whole).step_by(T::LANES) {
+                    each.vector(gradient.add(first), values.add(first), at(states, first));
+                }
+                if whole < columns.len() {
+                    let lanes = columns.len() - whole;
+                    each.lanes(gradient.add(whole), values.add(whole), at(states, whole), lanes);
+                }
             }
-            for (index, value) in values.chunks_mut(T::LANES).enumerate() {
-                let first = index * T::LANES;
-                let mut change = V::<S, T>::from_slice(s, &gradient[first..]);
-                let old = V::<S, T>::from_slice(s, value);
-                if let Some(decay) = &decay {
-                    change = decay.add_to(s, change, old);
-                }
-                if let Some(scale) = self.scale {
-                    change = change.mul(V::<S, T>::splat(s, scale));
-                }
-                let mut slots = [V::<S, T>::zero(s); STATES];
-                for (slot, state) in slots.iter_mut().zip(&states).take(R::STATES) {
-                    *slot = V::<S, T>::from_slice(s, &state[first..]);
-                }
-                let (new, slots) = self.rule.update(s, old, change, slots);
-                new.write_first(value);
-                for (slot, state) in slots.into_iter().zip(&mut states).take(R::STATES) {
-                    let end = state.len().min(first + T::LANES);
-                    slot.write_first(&mut state[first..end]);
-                }
+            (gradient, values, states) = (gradient.wrapping_add(stride), values.wrapping_add(width), at(states, width));
+        }
+    }
+}
+
+/// Pointers moved on.
+#[inline(always)]
+fn at<T>([a, b, c]: [*mut T; STATES], first: usize) -> [*mut T; STATES] {
+    [a.wrapping_add(first), b.wrapping_add(first), c.wrapping_add(first)]
+}
+
+/// [`Apply`] on one vector.
+struct Each<S: Simd, T: Element, R> {
+    s: S,
+    rule: R,
+    decay: Option<Decay<V<S, T>>>,
+    scale: Option<V<S, T>>,
+}
+
+impl<S: Simd, T: Element, R: UpdateRule<T>> Each<S, T, R> {
+    #[inline(always)]
+    fn update(&self, mut change: V<S, T>, old: V<S, T>, slots: [V<S, T>; STATES]) -> (V<S, T>, [V<S, T>; STATES]) {
+        if let Some(decay) = &self.decay {
+            change = decay.add_to(self.s, change, old);
+        }
+        if let Some(scale) = self.scale {
+            change = change.mul(scale);
+        }
+        self.rule.update(self.s, old, change, slots)
+    }
+
+    /// A whole vector.
+    ///
+    /// # Safety
+    /// A vector at each pointer is readable, and but for the gradient's writable; so for the states in use.
+    #[inline(always)]
+    unsafe fn vector(&self, gradient: *const T, value: *mut T, states: [*mut T; STATES]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut slots = [V::<S, T>::zero(self.s); STATES];
+            for (slot, &state) in slots.iter_mut().zip(&states).take(R::STATES) {
+                *slot = V::<S, T>::load(self.s, state);
+            }
+            let change = V::<S, T>::load(self.s, gradient);
+            let (new, slots) = self.update(change, V::<S, T>::load(self.s, value), slots);
+            new.store(value);
+            for (slot, state) in slots.into_iter().zip(states).take(R::STATES) {
+                slot.store(state);
+            }
+        }
+    }
+
+    /// The first `count` lanes of a vector.
+    ///
+    /// # Safety
+    /// As [`Each::vector`], for so many elements.
+    #[inline(always)]
+    unsafe fn lanes(&self, gradient: *const T, value: *mut T, states: [*mut T; STATES], count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut slots = [V::<S, T>::zero(self.s); STATES];
+            for (slot, &state) in slots.iter_mut().zip(&states).take(R::STATES) {
+                *slot = V::<S, T>::load_first(self.s, state, count);
+            }
+            let change = V::<S, T>::load_first(self.s, gradient, count);
+            let (new, slots) = self.update(change, V::<S, T>::load_first(self.s, value, count), slots);
+            new.store_first(value, count);
+            for (slot, state) in slots.into_iter().zip(states).take(R::STATES) {
+                slot.store_first(state, count);
             }
         }
     }
 }
 
 /// Keeps a gradient, that of the penalties included.
-pub struct Store<'a, 'b, T> {
+pub struct Store<'a, 'b, S, T> {
+    /// The level.
+    pub s: S,
     /// The parameter, whose shape the gradient has.
     pub parameter: &'a Parameter<'b, T>,
     /// Where the gradient goes.
     pub gradient: Shared<'b, T>,
 }
 
-impl<T: Element> Sink<T> for Store<'_, '_, T> {
-    fn take<S: Simd>(&mut self, s: S, piece: Piece<'_, T>) {
-        s.run(Keep { parameter: self.parameter, gradient: self.gradient, piece });
+impl<S: Simd, T: Element> Sink<T> for Store<'_, '_, S, T> {
+    fn expect(&self, _rows: Range<usize>, _columns: Range<usize>) {}
+
+    fn take(&mut self, piece: Piece<'_, T>) {
+        self.s.run(Keep { parameter: self.parameter, gradient: self.gradient, piece });
     }
 }
 

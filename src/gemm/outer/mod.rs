@@ -1,0 +1,148 @@
+//! Layer 2: the weight gradient `dW = xᵀ·dy`, tile by tile, each handed on while it is hot.
+//!
+//! `x` comes in panels, `[feature][lane]`, and is broadcast; `dy` comes by rows and is loaded as vectors, so the lanes
+//! are columns of the kernel. A tile runs over all rows of the batch in ascending order. Nothing here stores `dW`:
+//! what becomes of a piece is the [`Sink`]'s business.
+//!
+//! * [`tiles`]: all of it.
+//! * [`groups`]: rows in groups that kept different inputs.
+//! * [`thin`]: one mask for all rows: kept inputs by kept outputs.
+
+mod groups;
+mod thin;
+mod tiles;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+pub use self::groups::RowGroup;
+use self::groups::GroupTiles;
+use self::thin::ThinTiles;
+use self::tiles::Tiles;
+use crate::simd::{Element, Kernel, Simd, V, Vector};
+
+/// Most rows of the gradient in a block of [`Outer::run_groups`] and [`Outer::run_thin`]: with three vectors of columns
+/// they are 9 KiB, a quarter of a first-level cache, and stay there while it is added to.
+pub const BLOCK_ROWS: usize = 48;
+
+/// Elements of such a block.
+const BLOCK: usize = BLOCK_ROWS * 3 * 16;
+
+/// A finished piece of the gradient.
+pub struct Piece<'a, T> {
+    /// Rows of the kernel (inputs).
+    pub rows: Range<usize>,
+    /// Columns of the kernel (outputs).
+    pub columns: Range<usize>,
+    /// Row `i` of the piece starts at `i * stride`; the last vector of a row is whole.
+    pub gradient: &'a [T],
+    /// Elements from one row of the piece to the next: whole vectors.
+    pub stride: usize,
+}
+
+/// Takes the pieces of a gradient.
+pub trait Sink<T> {
+    /// Asks the cache for what [`Sink::take`] of a piece will touch; called a tile's time before.
+    fn expect(&self, rows: Range<usize>, columns: Range<usize>);
+
+    /// Takes one piece. Every element of the kernel comes once.
+    fn take(&mut self, piece: Piece<'_, T>);
+}
+
+/// The operands of a weight gradient.
+#[derive(Clone, Copy)]
+pub struct Outer<'a, T> {
+    /// Panels of the inputs.
+    pub x: &'a [T],
+    /// Elements from one panel to the next.
+    pub x_stride: usize,
+    /// Gradients of the outputs by rows, padded to whole vectors.
+    pub dy: &'a [T],
+    /// Elements from one row of `dy` to the next.
+    pub dy_stride: usize,
+    /// Rows of the batch.
+    pub batch: usize,
+}
+
+impl<T: Element> Outer<'_, T> {
+    /// Computes rows `rows` and columns `0..n` of the gradient and hands them to `sink`.
+    ///
+    /// # Panics
+    /// Where a slice is too short for the shapes.
+    pub fn run<S: Simd>(self, s: S, rows: Range<usize>, n: usize, sink: &mut dyn Sink<T>) {
+        self.check(&rows, n);
+        s.run(Tiles { operands: self, rows, n, sink });
+    }
+
+    /// [`Outer::run`] for inputs that are 0 outside of `groups`, which cover the batch in order: a group's rows are added
+    /// to the gradient of its own inputs only, which leaves out nothing but additions of 0.
+    ///
+    /// # Panics
+    /// Where a slice is too short for the shapes, or there are more than [`BLOCK_ROWS`] rows.
+    pub fn run_groups<S: Simd>(
+        self,
+        s: S,
+        rows: Range<usize>,
+        n: usize,
+        groups: &[RowGroup],
+        sink: &mut dyn Sink<T>,
+    ) {
+        self.check(&rows, n);
+        assert!(rows.len() <= BLOCK_ROWS && groups.iter().all(|group| group.rows.end <= self.batch));
+        assert!(groups.iter().flat_map(|group| &group.kept).all(|&input| rows.contains(&(input as usize))));
+        s.run(GroupTiles { operands: self, rows, n, groups, sink });
+    }
+
+    /// [`Outer::run`] where only the rows `inputs` and the columns `outputs` of the gradient are not 0, both ascending; `dy`
+    /// holds these columns only.
+    ///
+    /// # Panics
+    /// Where a slice is too short for the shapes, an index is out of range, or there are more than [`BLOCK_ROWS`] rows.
+    pub fn run_thin<S: Simd>(
+        self,
+        s: S,
+        rows: Range<usize>,
+        n: usize,
+        (inputs, outputs): (&[u32], &[u32]),
+        sink: &mut dyn Sink<T>,
+    ) {
+        self.check(&rows, outputs.len());
+        assert!(rows.len() <= BLOCK_ROWS && inputs.iter().all(|&input| rows.contains(&(input as usize))));
+        assert!(outputs.is_sorted() && outputs.last().is_none_or(|&last| (last as usize) < n));
+        s.run(ThinTiles { operands: self, rows, n, inputs, outputs, sink });
+    }
+
+    /// Panics unless the slices hold inputs up to `rows.end` and `columns` columns of `dy`.
+    fn check(&self, rows: &Range<usize>, columns: usize) {
+        let panels = self.batch.div_ceil(T::LANES);
+        assert!(rows.end * T::LANES <= self.x_stride && panels * self.x_stride <= self.x.len());
+        assert!(columns.next_multiple_of(T::LANES) <= self.dy_stride && self.batch * self.dy_stride <= self.dy.len());
+    }
+}
+
+/// The bias gradient: the sums of the columns of `dy` over all rows in ascending order, by whole vectors.
+pub struct ColumnSums<'a, 'b, T> {
+    /// The rows, padded to whole vectors.
+    pub dy: &'a [T],
+    /// Elements from one row to the next.
+    pub stride: usize,
+    /// Receives the sums of as many columns as it has vectors.
+    pub sums: &'b mut [T],
+}
+
+impl<T: Element> Kernel for ColumnSums<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (index, sums) in self.sums.chunks_exact_mut(T::LANES).enumerate() {
+            let mut sum = V::<S, T>::zero(s);
+            for row in self.dy.chunks_exact(self.stride) {
+                sum = sum.add(V::<S, T>::read(s, &row[index * T::LANES..]));
+            }
+            sum.write(sums);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Weight gradients against their definition, bit for bit, on every level: whole, by row groups, and thin.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+
+use super::{BLOCK_ROWS, Outer, Piece, RowGroup, Sink};
+use crate::simd::{Element, Kernel, Simd, available, dispatch_at};
+
+/// Collects a gradient and counts how often each element came.
+struct Collect<T> {
+    columns: usize,
+    gradient: Vec<T>,
+    times: Vec<u32>,
+}
+
+impl<T: Element> Sink<T> for Collect<T> {
+    fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
+        assert!(rows.end * self.columns <= self.gradient.len() && columns.end <= self.columns);
+        assert!(!rows.is_empty() && !columns.is_empty());
+    }
+
+    fn take(&mut self, piece: Piece<'_, T>) {
+        assert!(piece.stride.is_multiple_of(T::LANES));
+        for (row, values) in piece.rows.zip(piece.gradient.chunks(piece.stride)) {
+            for (column, &value) in piece.columns.clone().zip(values) {
+                self.gradient[row * self.columns + column] = value;
+                self.times[row * self.columns + column] += 1;
+            }
+        }
+    }
+}
+
+/// Which way to compute it.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Whole,
+    Groups(usize),
+    Thin,
+}
+
+struct Case<T> {
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    /// `[row][input]`, zero where dropped.
+    x: Vec<T>,
+    /// `[row][output]`, zero where dropped.
+    dy: Vec<T>,
+    way: Way,
+}
+
+/// A number in [-0.5, 0.5) for each index.
+fn number(index: usize) -> f64 {
+    (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) as f64 / 2f64.powi(64) - 0.5
+}
+
+/// Whether a mask with `seed` keeps element `index`.
+fn keeps(seed: usize, index: usize) -> bool {
+    number(seed * 1_000_003 + index * 7 + 1) > 0.0
+}
+
+impl<T: Element> Case<T> {
+    fn new(batch: usize, inputs: usize, outputs: usize, way: Way) -> Self {
+        let mask_of = |row: usize| match way {
+            Way::Whole => 0,
+            Way::Groups(rows) => 1 + row / rows,
+            Way::Thin => 1,
+        };
+        let x = |index: usize| {
+            let seed = mask_of(index / inputs);
+            if seed == 0 || keeps(seed, index % inputs) { T::from_f64(number(index)) } else { T::ZERO }
+        };
+        let dy = |index: usize| {
+            let dropped = matches!(way, Way::Thin) && !keeps(77, index % outputs);
+            if dropped { T::ZERO } else { T::from_f64(number(index + 500_000)) }
+        };
+        Self {
+            batch,
+            inputs,
+            outputs,
+            x: (0..batch * inputs).map(x).collect(),
+            dy: (0..batch * outputs).map(dy).collect(),
+            way,
+        }
+    }
+
+    /// The gradient by definition: one chain in ascending rows for each element.
+    fn exact(&self) -> Vec<T> {
+        let element = |index: usize| {
+            let (input, output) = (index / self.outputs, index % self.outputs);
+            let step = |sum: T, row: usize| self.x[row * self.inputs + input].mul_add(self.dy[row * self.outputs + output], sum);
+            (0..self.batch).fold(T::ZERO, step)
+        };
+        (0..self.inputs * self.outputs).map(element).collect()
+    }
+
+    fn kept(seed: usize, range: Range<usize>) -> Vec<u32> {
+        range.filter(|&index| keeps(seed, index)).map(|index| index as u32).collect()
+    }
+}
+
+impl<T: Element> Kernel for &Case<T> {
+    type Output = Collect<T>;
+
+    fn run<S: Simd>(self, s: S) -> Collect<T> {
+        let (panels, size) = (self.batch.div_ceil(T::LANES), self.inputs * self.outputs);
+        let x_stride = self.inputs * T::LANES;
+        let mut x = vec![T::ZERO; panels * x_stride];
+        for row in 0..self.batch {
+            for input in 0..self.inputs {
+                x[row / T::LANES * x_stride + input * T::LANES + row % T::LANES] = self.x[row * self.inputs + input];
+            }
+        }
+        let outputs: Vec<u32> = match self.way {
+            Way::Thin => Case::<T>::kept(77, 0..self.outputs),
+            _ => (0..self.outputs as u32).collect(),
+        };
+        let dy_stride = self.outputs.next_multiple_of(T::LANES);
+        let mut dy = vec![T::ZERO; self.batch * dy_stride];
+        for row in 0..self.batch {
+            for (place, &output) in outputs.iter().enumerate() {
+                dy[row * dy_stride + place] = self.dy[row * self.outputs + output as usize];
+            }
+        }
+        let operands = Outer { x: &x, x_stride, dy: &dy, dy_stride, batch: self.batch };
+        let mut sink = Collect { columns: self.outputs, gradient: vec![T::ZERO; size], times: vec![0; size] };
+        for start in (0..self.inputs).step_by(BLOCK_ROWS) {
+            let rows = start..self.inputs.min(start + BLOCK_ROWS);
+            match self.way {
+                Way::Whole => operands.run(s, rows, self.outputs, &mut sink),
+                Way::Groups(size) => {
+                    let group = |start: usize| RowGroup {
+                        rows: start..self.batch.min(start + size),
+                        kept: Case::<T>::kept(1 + start / size, rows.clone()),
+                    };
+                    let groups: Vec<_> = (0..self.batch).step_by(size).map(group).collect();
+                    operands.run_groups(s, rows.clone(), self.outputs, &groups, &mut sink);
+                }
+                Way::Thin => {
+                    let inputs = Case::<T>::kept(1, rows.clone());
+                    operands.run_thin(s, rows, self.outputs, (&inputs, &outputs), &mut sink);
+                }
+            }
+        }
+        sink
+    }
+}
+
+fn check<T: Element>(batch: usize, inputs: usize, outputs: usize, way: Way) {
+    let case = Case::<T>::new(batch, inputs, outputs, way);
+    let exact = case.exact();
+    for level in available() {
+        let sink = dispatch_at(level, &case);
+        assert!(sink.times.iter().all(|&times| times == 1), "{level:?} {way:?}: an element came twice or never");
+        for (index, (got, want)) in sink.gradient.iter().zip(&exact).enumerate() {
+            assert_eq!(got.to_f64().to_bits(), want.to_f64().to_bits(), "{level:?} {way:?}: element {index}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whole_gradients_are_their_definition(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..120) {
+        check::<f32>(batch, inputs, outputs, Way::Whole);
+        check::<f64>(batch, inputs, outputs, Way::Whole);
+    }
+
+    #[test]
+    fn row_groups_add_to_what_they_kept(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..120) {
+        check::<f32>(batch, inputs, outputs, Way::Groups(16));
+        check::<f64>(batch, inputs, outputs, Way::Groups(24));
+    }
+
+    #[test]
+    fn thin_gradients_are_spread_to_their_places(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..250) {
+        check::<f32>(batch, inputs, outputs, Way::Thin);
+        check::<f64>(batch, inputs, outputs, Way::Thin);
+    }
+}
+
+#[test]
+fn a_batch_that_keeps_no_output_has_no_gradient() {
+    let x = vec![1.0_f32; 16 * 3];
+    let mut sink = Collect { columns: 5, gradient: vec![9.0; 15], times: vec![0; 15] };
+    let operands = Outer { x: &x, x_stride: 48, dy: &[], dy_stride: 0, batch: 4 };
+    for level in available() {
+        struct Empty<'a, 'b>(Outer<'a, f32>, &'b mut Collect<f32>);
+        impl Kernel for Empty<'_, '_> {
+            type Output = ();
+
+            fn run<S: Simd>(self, s: S) {
+                self.0.run_thin(s, 0..3, 5, (&[0, 2], &[]), self.1);
+            }
+        }
+        dispatch_at(level, Empty(operands, &mut sink));
+    }
+    assert!(sink.gradient.iter().all(|&value| value == 0.0));
+}
