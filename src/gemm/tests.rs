@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::driver::multiply_at;
+use super::few_rows::FewRows;
 use super::matrix::{Matrix, MatrixMut};
 use super::naive;
-use crate::simd::{Element, Level, available};
+use crate::simd::{Element, Level, available, dispatch_at};
 
 /// Numbers of mixed size and sign, so that another order of a sum has other bits.
 fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -68,6 +69,21 @@ fn check<T: Element>((m, k, n): (usize, usize, usize), a: Layout, b: Layout, tur
     }
 }
 
+/// Compares a product of a few rows on all levels with the naive one.
+fn check_few<T: Element>((m, k, n): (usize, usize, usize)) {
+    let (x, matrix) = (numbers::<T>(m * k, 3), numbers::<T>(k * n, 4));
+    let mut expected = vec![T::ZERO; m * n];
+    let (a, b) = (Matrix::by_rows(&x, m, k), Matrix::by_rows(&matrix, k, n));
+    naive::multiply(a, b, MatrixMut::by_rows(&mut expected, m, n));
+    for level in available() {
+        let mut y = vec![T::ONE; m * n];
+        dispatch_at(level, FewRows { x: &x, matrix: &matrix, shape: (k, n), y: &mut y });
+        for (index, (got, want)) in y.iter().zip(&expected).enumerate() {
+            assert_eq!(got.to_f64().to_bits(), want.to_f64().to_bits(), "{level:?} {m}x{k}x{n}: element {index}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
@@ -77,6 +93,14 @@ proptest! {
     ) {
         check::<f32>((m, k, n), LAYOUTS[a], LAYOUTS[b], turned);
         check::<f64>((m, k, n), LAYOUTS[a], LAYOUTS[b], turned);
+    }
+}
+
+proptest! {
+    #[test]
+    fn few_rows_have_the_bits_of_the_definition(m in 1_usize..9, k in 1_usize..60, n in 1_usize..400) {
+        check_few::<f32>((m, k, n));
+        check_few::<f64>((m, k, n));
     }
 }
 

@@ -6,76 +6,102 @@ use super::gather::Input;
 use super::layer::{Layer, NoiseKind};
 use super::plan::Plan;
 use crate::dense::activation::{Activation, activate};
-use crate::dense::forward::{self, Real, forward};
-use crate::gemm::matrix::{Matrix, MatrixMut};
+use crate::gemm::few_rows::FewRows;
 use crate::parallel::View;
-use crate::simd::{Element, Kernel, Simd, dispatch};
+use crate::simd::{Element, Kernel, Simd, V, Vector};
 
-/// The most rows that are taken here: with three, a panel of sixteen lanes, read once, is as fast.
-const MOST: usize = 2;
-
-/// Whether rows of an input can be predicted here: few of them, of floats, through layers that need no panel.
+/// Whether rows of an input can be predicted here: up to half a panel, of floats, through layers that need no panel.
 pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
-    let by_rows = |(index, layer): (usize, &Layer)| match layer {
-        Layer::Dense(_) => true,
-        Layer::Activation(activation) => {
-            !activation.is_softmax() || (index > 0 && matches!(plan.layers[index - 1], Layer::Dense(_)))
-        }
+    let by_rows = |layer: &Layer| match layer {
+        Layer::Dense(_) | Layer::Activation(_) => true,
         Layer::Noise(noise) => noise.kind != NoiseKind::ClassicDropout,
         Layer::Rescaling { .. } => false,
     };
-    rows <= MOST && matches!(input, Input::Float(_)) && plan.layers.iter().enumerate().all(by_rows)
+    (1..=T::LANES / 2).contains(&rows) && matches!(input, Input::Float(_)) && plan.layers.iter().all(by_rows)
 }
 
 /// Writes the outputs `[row][unit]` of the rows of `x`.
-///
-/// # Panics
-/// Where lengths do not match the plan.
-///
-/// # Safety
-/// Nobody writes the parameters.
-pub unsafe fn outputs<T: Real>(plan: &Plan, parameters: &[View<'_, T>], x: &[T], rows: usize, out: &mut [T]) {
-    let mut values = x[..rows * plan.widths[0]].to_vec();
-    let mut fused = false;
-    for (index, layer) in plan.layers.iter().enumerate() {
-        match layer {
-            Layer::Activation(_) if std::mem::take(&mut fused) => {}
-            Layer::Activation(activation) => dispatch(Activate { activation: *activation, values: &mut values }),
-            Layer::Dense(_) => {
-                let Some(place) = plan.dense.iter().find(|place| place.layer == index) else { continue };
-                let activation = match plan.layers.get(index + 1) {
-                    Some(Layer::Activation(activation)) => *activation,
-                    _ => Activation::Linear,
-                };
-                fused = matches!(plan.layers.get(index + 1), Some(Layer::Activation(_)));
-                let mut y = vec![<T as Element>::ZERO; rows * place.outputs];
-                // SAFETY: the caller's promise.
-                let (kernel, bias) =
-                    unsafe { (parameters[place.kernel].get(), place.bias.map(|bias| parameters[bias].get())) };
-                forward(
-                    Matrix::by_rows(&values, rows, place.inputs),
-                    Matrix::by_rows(kernel, place.inputs, place.outputs),
-                    forward::Layer { bias, activation, masks: None },
-                    MatrixMut::by_rows(&mut y, rows, place.outputs),
-                );
-                values = y;
-            }
-            Layer::Noise(_) | Layer::Rescaling { .. } => {}
-        }
-    }
-    out.copy_from_slice(&values);
+pub struct Rows<'a, 'b, T: Element> {
+    /// The network.
+    pub plan: &'a Plan,
+    /// Its parameters; nobody writes them.
+    pub parameters: &'a [View<'b, T>],
+    /// Rows of the data.
+    pub x: &'a [T],
+    /// How many.
+    pub rows: usize,
+    /// The outputs.
+    pub out: &'a mut [T],
 }
 
-/// An activation over rows.
-struct Activate<'a, T> {
-    activation: Activation,
-    values: &'a mut [T],
-}
-
-impl<T: Element> Kernel for Activate<'_, T> {
+impl<T: Element> Kernel for Rows<'_, '_, T> {
     type Output = ();
 
+    /// # Panics
+    /// Where lengths do not match the plan.
     fn run<S: Simd>(self, s: S) {
-        activate(s, self.activation, self.values);
+        let Self { plan, parameters, rows, .. } = self;
+        let widest = plan.widest() * rows;
+        let mut values = Vec::with_capacity(widest);
+        values.extend_from_slice(&self.x[..rows * plan.widths[0]]);
+        let mut next = Vec::with_capacity(widest);
+        let mut dense = plan.dense.iter();
+        for layer in &plan.layers {
+            match layer {
+                Layer::Dense(_) => {
+                    let Some(place) = dense.next() else { unreachable!("`dense` lists all dense layers") };
+                    next.clear();
+                    next.resize(rows * place.outputs, T::ZERO);
+                    // SAFETY: nobody writes the parameters.
+                    let matrix = unsafe { parameters[place.kernel].get() };
+                    let shape = (place.inputs, place.outputs);
+                    s.run(FewRows { x: &values, matrix, shape, y: &mut next });
+                    if let Some(bias) = place.bias {
+                        // SAFETY: as above.
+                        let bias = unsafe { parameters[bias].get() };
+                        next.chunks_exact_mut(bias.len()).for_each(|values| s.run(AddBias { values, bias }));
+                    }
+                    std::mem::swap(&mut values, &mut next);
+                }
+                Layer::Activation(activation) if activation.is_softmax() => softmax(s, rows, &mut values),
+                Layer::Activation(activation) => activate(s, *activation, &mut values),
+                Layer::Noise(_) | Layer::Rescaling { .. } => {}
+            }
+        }
+        self.out.copy_from_slice(&values);
+    }
+}
+
+/// Softmax of each row, in one panel.
+fn softmax<S: Simd, T: Element>(s: S, rows: usize, values: &mut [T]) {
+    let width = values.len() / rows;
+    let mut panel = vec![T::ZERO; width * T::LANES];
+    for (lane, row) in values.chunks_exact(width).enumerate() {
+        for (to, &from) in panel[lane..].iter_mut().step_by(T::LANES).zip(row) {
+            *to = from;
+        }
+    }
+    activate(s, Activation::Softmax, &mut panel);
+    for (lane, row) in values.chunks_exact_mut(width).enumerate() {
+        for (to, &from) in row.iter_mut().zip(panel[lane..].iter().step_by(T::LANES)) {
+            *to = from;
+        }
+    }
+}
+
+/// `values += bias`
+struct AddBias<'a, T> {
+    values: &'a mut [T],
+    bias: &'a [T],
+}
+
+impl<T: Element> Kernel for AddBias<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (values, bias) in self.values.chunks_mut(T::LANES).zip(self.bias.chunks(T::LANES)) {
+            V::<S, T>::from_slice(s, values).add(V::<S, T>::from_slice(s, bias)).write_first(values);
+        }
     }
 }

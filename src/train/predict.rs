@@ -12,7 +12,6 @@ use super::layer::Noise;
 use super::noise::Draw;
 use super::plan::Plan;
 use super::workspace::Workspace;
-use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, View, team};
 use crate::rng::Key;
@@ -56,15 +55,15 @@ enum Job<'a, T> {
     Moments(Moments<'a>),
 }
 
-impl<'a, T: Real> Predict<'a, T> {
+impl<'a, T: Element> Predict<'a, T> {
     /// Writes the outputs, `[row][unit]`.
     pub fn outputs(self, out: &'a mut [T]) {
         assert_eq!(out.len(), self.rows * self.plan.outputs());
         if let (None, Input::Float(x), true) =
             (self.keys, self.input, few_rows::fits(self.plan, &self.input, self.rows))
         {
-            // SAFETY: nobody writes the parameters of a prediction.
-            return unsafe { few_rows::outputs(self.plan, &self.parameters, x, self.rows, out) };
+            let Self { plan, parameters, rows, .. } = &self;
+            return dispatch(few_rows::Rows { plan, parameters, x, rows: *rows, out });
         }
         dispatch(Run { predict: self, job: Job::Outputs(Shared::new(out)) });
     }
