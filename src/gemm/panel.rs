@@ -275,8 +275,9 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
         picks
     }
 
-    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 12 rows, whose offsets take registers, or 8
-    /// of those that are rows in memory ([`Stride`]).
+    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 8 rows of those that are rows in memory
+    /// ([`Stride`]). The offsets of 24 rows do not fit the registers, but a step of 24 cycles, which the lines asked for ahead
+    /// need to arrive, has time to load them.
     ///
     /// # Safety
     /// The pointers are valid for them.
@@ -285,6 +286,10 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
         // SAFETY: the caller's promise.
         unsafe {
             let rest = match (S::LEVEL, NV) {
+                (Level::Avx512, 1) if AHEAD > 0 => {
+                    let rest = self.tiles::<S, 24, NV>(s, first, self.picks);
+                    self.tiles::<S, 8, NV>(s, first, rest)
+                }
                 (Level::Avx512, 2) if AHEAD > 0 => self.tiles::<S, 12, NV>(s, first, self.picks),
                 (Level::Avx512, 1..=3) => self.tiles::<S, 8, NV>(s, first, self.picks),
                 _ => self.tiles::<S, 6, NV>(s, first, self.picks),

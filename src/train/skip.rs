@@ -96,11 +96,18 @@ unsafe fn kept_of<T: Element>(
     let words = width.div_ceil(WORD) * T::LANES;
     // SAFETY: the caller's promise.
     let bits = unsafe { &buffers.bits[noise].view()[panel * words..(panel + 1) * words] };
-    let is_kept = |feature: &usize| {
-        let word: u64 = bits[feature / WORD * T::LANES].into();
-        word >> (feature % WORD) & 1 == 1
-    };
-    features.filter(is_kept).map(|feature| feature as u32).collect()
+    let mut kept = Vec::with_capacity(features.len());
+    for word in features.start / WORD..features.end.div_ceil(WORD) {
+        let first = word * WORD;
+        let mut left: u64 = bits[word * T::LANES].into();
+        left &= u64::MAX << features.start.saturating_sub(first).min(63);
+        left &= (1 << (features.end - first).min(WORD)) - 1;
+        while left != 0 {
+            kept.push(first as u32 + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+    kept
 }
 
 /// How much of a weight gradient's product a step computes.
