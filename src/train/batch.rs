@@ -6,7 +6,7 @@ use super::gather::{Gather, Input, Rescaling, Scatter, ScatterKept};
 use super::layer::{Layer, NoiseKind};
 use super::noise::{Draw, Rescale, WORD};
 use super::plan::{DensePlace, Plan};
-use super::skip::{Skip, thin_outputs};
+use super::skip::{KeptRun, Skip, among, strips, thin_outputs};
 use super::workspace::{Buffers, Local, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
 use crate::gemm::panel::{self, Part};
@@ -161,13 +161,15 @@ impl<'a, T: Element> Pass<'a, T> {
                     // What is left out must be a number: dropping it makes it 0, but not its derivative.
                     y.fill(T::ZERO);
                 }
-                for run in skip.runs(panels.clone(), first_row / T::LANES) {
-                    // SAFETY: the panels were drawn, by this member.
-                    let (inputs, outputs) = unsafe { skip.kept(&self.buffers, place, run.start) };
-                    let part = Part { inputs: &inputs, outputs: &outputs };
-                    let (first, count) = (run.start - panels.start, run.len());
-                    let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
-                    panel::forward_part(s, shape, kernel, part, count, x, x_stride, y, y_stride);
+                // SAFETY: the panels were drawn, by this member.
+                let runs = unsafe { skip.runs(&self.buffers, place, panels.clone(), first_row / T::LANES) };
+                for strip in strips::<T>(place.outputs, place.inputs) {
+                    for KeptRun { panels: run, inputs, outputs } in &runs {
+                        let part = Part { inputs, outputs: among(outputs, &strip) };
+                        let (first, count) = (run.start - panels.start, run.len());
+                        let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
+                        panel::forward_part(s, shape, kernel, part, count, x, x_stride, y, y_stride);
+                    }
                 }
             }
         }
@@ -294,13 +296,15 @@ impl<'a, T: Element> Pass<'a, T> {
             panel::backward(s, shape, kernel, panels.len(), dy, stride, dx, dx_stride);
             return true;
         };
-        for run in skip.runs(panels.clone(), panels.start) {
-            // SAFETY: the panels were drawn in the forward pass, by this member.
-            let (inputs, outputs) = unsafe { skip.kept(&self.buffers, place, run.start) };
-            let part = Part { inputs: &inputs, outputs: &outputs };
-            let (first, count) = (run.start - panels.start, run.len());
-            let (dy, dx) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
-            panel::backward_part(s, shape, kernel, part, count, dy, stride, dx, dx_stride);
+        // SAFETY: the panels were drawn in the forward pass, by this member.
+        let runs = unsafe { skip.runs(&self.buffers, place, panels.clone(), panels.start) };
+        for strip in strips::<T>(place.inputs, place.outputs) {
+            for KeptRun { panels: run, inputs, outputs } in &runs {
+                let part = Part { inputs: among(inputs, &strip), outputs };
+                let (first, count) = (run.start - panels.start, run.len());
+                let (dy, dx) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
+                panel::backward_part(s, shape, kernel, part, count, dy, stride, dx, dx_stride);
+            }
         }
         true
     }

@@ -50,35 +50,58 @@ impl Skip {
     }
 
     /// Cuts panels, the first of which is number `first` of its batch, into runs with the same masks.
-    pub fn runs(&self, panels: Range<usize>, first: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let same = self.panels;
-        let mut start = panels.start;
-        std::iter::from_fn(move || {
-            let left = same - (first + start - panels.start) % same;
-            let run = start..panels.end.min(start.saturating_add(left));
-            start = run.end;
-            (!run.is_empty()).then_some(run)
-        })
-    }
-
-    /// The inputs and outputs that take part for a panel.
     ///
     /// # Safety
-    /// Nobody writes the panel's decisions.
-    pub unsafe fn kept<T: Element>(
+    /// Nobody writes the panels' decisions.
+    pub unsafe fn runs<T: Element>(
         &self,
         buffers: &Buffers<'_, T>,
         place: &DensePlace,
-        panel: usize,
-    ) -> (Vec<u32>, Vec<u32>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            (
-                kept_of(buffers, self.inputs, place.inputs, panel, 0..place.inputs),
-                kept_of(buffers, self.outputs, place.outputs, panel, 0..place.outputs),
-            )
+        panels: Range<usize>,
+        first: usize,
+    ) -> Vec<KeptRun> {
+        let mut runs = Vec::new();
+        let mut start = panels.start;
+        while start < panels.end {
+            let left = self.panels - (first + start - panels.start) % self.panels;
+            let end = panels.end.min(start.saturating_add(left));
+            // SAFETY: the caller's promise.
+            let (inputs, outputs) = unsafe {
+                (
+                    kept_of(buffers, self.inputs, place.inputs, start, 0..place.inputs),
+                    kept_of(buffers, self.outputs, place.outputs, start, 0..place.outputs),
+                )
+            };
+            runs.push(KeptRun { panels: start..end, inputs, outputs });
+            start = end;
         }
+        runs
     }
+}
+
+/// Panels with the same masks, and the inputs and outputs of a dense layer that take part for them.
+pub struct KeptRun {
+    /// The panels.
+    pub panels: Range<usize>,
+    /// Inputs, ascending.
+    pub inputs: Vec<u32>,
+    /// Outputs, ascending.
+    pub outputs: Vec<u32>,
+}
+
+/// Bytes of a kernel that are used for all runs of panels before the next: half a second-level cache.
+const STRIP: usize = 1 << 19;
+
+/// Cuts `width` rows or columns of a kernel, of `length` elements each, into strips.
+pub fn strips<T: Element>(width: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = (STRIP / size_of::<T>() / length).max(48);
+    (0..width).step_by(step).map(move |start| start..width.min(start + step))
+}
+
+/// The indices, of an ascending list, that lie in a strip.
+pub fn among<'a>(list: &'a [u32], strip: &Range<usize>) -> &'a [u32] {
+    let place = |bound: usize| list.partition_point(|&index| (index as usize) < bound);
+    &list[place(strip.start)..place(strip.end)]
 }
 
 /// Which of `features` a stochastic layer over `width` features keeps in a panel whose rows share its mask; all without one.
