@@ -4,10 +4,12 @@
 //! broadcasts, so nothing is packed and every number of features is as good as any other. Up to four panels are
 //! multiplied at a time, which reads the kernel once for all of them.
 
+use std::ops::Range;
+
 use super::tile::{
     Across, All, Broadcast, Kept, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate, rows_of_tiles, zeros,
 };
-use crate::simd::{Element, Kernel, Level, Simd, Vector};
+use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Panels that are multiplied at a time on a level: as many as keep a tile at least as tall as wide.
 pub fn panels_at_once(level: Level) -> usize {
@@ -36,17 +38,20 @@ pub fn forward<S: Simd, T: Element>(
     assert_eq!(kernel.len(), k * n);
     check(x.len(), x_stride, k * T::LANES, count);
     check(y.len(), y_stride, n * T::LANES, count);
-    let a = Broadcast { start: kernel.as_ptr(), rows: Across, step: n };
-    s.run(Product {
-        steps: All(k),
-        a,
-        m: n,
-        b: x.as_ptr(),
-        b_stride: x_stride,
-        c: y.as_mut_ptr(),
-        c_stride: y_stride,
-        count,
-    });
+    for rows in strips::<T>(k, n) {
+        let a = Broadcast { start: kernel[rows.start * n..].as_ptr(), rows: Across, step: n };
+        s.run(Product {
+            steps: All(rows.len()),
+            a,
+            m: n,
+            b: x[rows.start * T::LANES..].as_ptr(),
+            b_stride: x_stride,
+            c: y.as_mut_ptr(),
+            c_stride: y_stride,
+            count,
+            carry: rows.start > 0,
+        });
+    }
 }
 
 /// `dx[i][lane] = Σⱼ W[i, j] · dy[j][lane]` for `count` panels, with shapes as in [`forward`].
@@ -77,7 +82,19 @@ pub fn backward<S: Simd, T: Element>(
         c: dx.as_mut_ptr(),
         c_stride: dx_stride,
         count,
+        carry: false,
     });
+}
+
+/// Bytes of a kernel that all panels use before the next: half a second-level cache. In a kernel with long rows they are few
+/// pages, whose addresses a processor keeps at hand; going down whole columns of a few MiB, each row another page, a
+/// product ran at half the speed.
+const STRIP: usize = 1 << 19;
+
+/// Cuts the `k` rows of `n` elements of a kernel into strips.
+pub fn strips<T: Element>(k: usize, n: usize) -> impl Iterator<Item = Range<usize>> {
+    let rows = (STRIP / size_of::<T>() / n).max(48);
+    (0..k).step_by(rows).map(move |start| start..k.min(start + rows))
 }
 
 /// Which inputs and outputs of a layer take part in a product, ascending.
@@ -96,7 +113,8 @@ impl Part<'_> {
     }
 }
 
-/// [`forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone.
+/// [`forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone. With `carry`,
+/// `y` holds the chains over inputs before these.
 ///
 /// # Panics
 /// As [`forward`], and for indices out of range.
@@ -106,6 +124,7 @@ pub fn forward_part<S: Simd, T: Element>(
     (k, n): (usize, usize),
     kernel: &[T],
     part: Part<'_>,
+    carry: bool,
     count: usize,
     x: &[T],
     x_stride: usize,
@@ -127,6 +146,7 @@ pub fn forward_part<S: Simd, T: Element>(
         c: y.as_mut_ptr(),
         c_stride: y_stride,
         count,
+        carry,
     });
 }
 
@@ -161,6 +181,7 @@ pub fn backward_part<S: Simd, T: Element>(
         c: dx.as_mut_ptr(),
         c_stride: dx_stride,
         count,
+        carry: false,
     });
 }
 
@@ -179,6 +200,8 @@ struct Product<T, R, K> {
     c: *mut T,
     c_stride: usize,
     count: usize,
+    /// `c` holds chains that are carried on.
+    carry: bool,
 }
 
 impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
@@ -192,7 +215,7 @@ impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
         unsafe {
             let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
             let c = Target { start: self.c.add(first * self.c_stride), row: T::LANES, vector: self.c_stride };
-            rows_of_tiles::<S, T, R, K, NV>(s, self.m, self.steps, self.a, b, c);
+            rows_of_tiles::<S, T, R, K, NV>(s, self.m, self.steps, self.a, b, c, self.carry);
         }
     }
 }
@@ -242,6 +265,8 @@ struct PartProduct<'a, T, const AHEAD: usize> {
     c: *mut T,
     c_stride: usize,
     count: usize,
+    /// `c` holds chains that are carried on.
+    carry: bool,
 }
 
 impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
@@ -263,6 +288,14 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
             unsafe {
                 let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
                 let mut c = zeros::<S, T, MR, NV>(s);
+                if self.carry {
+                    for (vectors, &row) in c.iter_mut().zip(rows) {
+                        for (j, vector) in vectors.iter_mut().enumerate() {
+                            let from = self.c.add((first + j) * self.c_stride + row as usize * T::LANES);
+                            *vector = V::<S, T>::load(s, from);
+                        }
+                    }
+                }
                 accumulate(s, &mut c, Kept(self.steps), a, b);
                 for (vectors, &row) in c.into_iter().zip(rows) {
                     for (j, vector) in vectors.into_iter().enumerate() {

@@ -306,9 +306,12 @@ pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// The accumulators of a tile are at most 24 of AVX-512's 32 registers, which leaves room for a row of `B` and the
 /// broadcasts; 12 of AVX2's 16 (a vector is two there).
 ///
+/// With `carry`, `c` holds chains that are carried on.
+///
 /// # Safety
-/// As [`accumulate`] and [`store`], for `m` rows.
+/// As [`accumulate`], [`load`] and [`store`], for `m` rows.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of a product")]
 pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: usize>(
     s: S,
     m: usize,
@@ -316,8 +319,9 @@ pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: us
     a: Broadcast<T, R>,
     b: Vectors<T>,
     c: Target<T>,
+    carry: bool,
 ) {
-    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c };
+    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c, carry };
     // SAFETY: the caller's promise.
     unsafe {
         match (S::LEVEL, NV) {
@@ -347,6 +351,7 @@ struct Sweep<S, T, R, K> {
     a: Broadcast<T, R>,
     b: Vectors<T>,
     c: Target<T>,
+    carry: bool,
 }
 
 impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
@@ -359,10 +364,14 @@ impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
         while self.m - self.done >= MR {
             // SAFETY: rows `done..done + MR` are within `m`.
             unsafe {
+                let target = Target { start: self.c.start.add(self.done * self.c.row), ..self.c };
                 let mut c = zeros::<S, T, MR, NV>(self.s);
+                if self.carry {
+                    c = load(self.s, target, NV * T::LANES);
+                }
                 let a = Broadcast { start: self.a.start.add(self.a.rows.offset::<T>(self.done)), ..self.a };
                 accumulate(self.s, &mut c, self.steps, a, self.b);
-                store::<S, T, MR, NV>(c, Target { start: self.c.start.add(self.done * self.c.row), ..self.c });
+                store::<S, T, MR, NV>(c, target);
             }
             self.done += MR;
         }

@@ -6,10 +6,10 @@ use super::gather::{Gather, Input, Rescaling, Scatter, ScatterKept};
 use super::layer::{Layer, NoiseKind};
 use super::noise::{Draw, Rescale, WORD};
 use super::plan::{DensePlace, Plan};
-use super::skip::{KeptRun, Skip, among, strips, thin_outputs};
+use super::skip::{KeptRun, Skip, among, thin_outputs};
 use super::workspace::{Buffers, Local, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
-use crate::gemm::panel::{self, Part};
+use crate::gemm::panel::{self, Part, strips};
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -163,12 +163,13 @@ impl<'a, T: Element> Pass<'a, T> {
                 }
                 // SAFETY: the panels were drawn, by this member.
                 let runs = unsafe { skip.runs(&self.buffers, place, panels.clone(), first_row / T::LANES) };
-                for strip in strips::<T>(place.outputs, place.inputs) {
+                for strip in strips::<T>(place.inputs, place.outputs) {
+                    let carry = strip.start > 0;
                     for KeptRun { panels: run, inputs, outputs } in &runs {
-                        let part = Part { inputs, outputs: among(outputs, &strip) };
+                        let part = Part { inputs: among(inputs, &strip), outputs };
                         let (first, count) = (run.start - panels.start, run.len());
                         let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
-                        panel::forward_part(s, shape, kernel, part, count, x, x_stride, y, y_stride);
+                        panel::forward_part(s, shape, kernel, part, carry, count, x, x_stride, y, y_stride);
                     }
                 }
             }

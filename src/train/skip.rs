@@ -89,15 +89,6 @@ pub struct KeptRun {
     pub outputs: Vec<u32>,
 }
 
-/// Bytes of a kernel that are used for all runs of panels before the next: half a second-level cache.
-const STRIP: usize = 1 << 19;
-
-/// Cuts `width` rows or columns of a kernel, of `length` elements each, into strips.
-pub fn strips<T: Element>(width: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
-    let step = (STRIP / size_of::<T>() / length).max(48);
-    (0..width).step_by(step).map(move |start| start..width.min(start + step))
-}
-
 /// The indices, of an ascending list, that lie in a strip.
 pub fn among<'a>(list: &'a [u32], strip: &Range<usize>) -> &'a [u32] {
     let place = |bound: usize| list.partition_point(|&index| (index as usize) < bound);
