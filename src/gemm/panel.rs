@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::tile::{
-    Across, All, Broadcast, Kept, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate, rows_of_tiles, zeros,
+    Across, All, Broadcast, Kept, Next, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate,
+    rows_of_tiles, zeros,
 };
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
@@ -39,6 +40,7 @@ pub fn forward<S: Simd, T: Element>(
     check(x.len(), x_stride, k * T::LANES, count);
     check(y.len(), y_stride, n * T::LANES, count);
     for rows in strips::<T>(k, n) {
+        let next = &kernel[rows.end * n..];
         let a = Broadcast { start: kernel[rows.start * n..].as_ptr(), rows: Across, step: n };
         s.run(Product {
             steps: All(rows.len()),
@@ -50,6 +52,7 @@ pub fn forward<S: Simd, T: Element>(
             c_stride: y_stride,
             count,
             carry: rows.start > 0,
+            next: Next::new(&next[..next.len().min(rows.len() * n)]),
         });
     }
 }
@@ -83,6 +86,7 @@ pub fn backward<S: Simd, T: Element>(
         c_stride: dx_stride,
         count,
         carry: false,
+        next: Next::new(&[]),
     });
 }
 
@@ -114,7 +118,7 @@ impl Part<'_> {
 }
 
 /// [`forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone. With `carry`,
-/// `y` holds the chains over inputs before these.
+/// `y` holds the chains over inputs before these. The rows of the kernel in `next` are asked for, ahead of their product.
 ///
 /// # Panics
 /// As [`forward`], and for indices out of range.
@@ -125,6 +129,7 @@ pub fn forward_part<S: Simd, T: Element>(
     kernel: &[T],
     part: Part<'_>,
     carry: bool,
+    next: Range<usize>,
     count: usize,
     x: &[T],
     x_stride: usize,
@@ -147,6 +152,7 @@ pub fn forward_part<S: Simd, T: Element>(
         c_stride: y_stride,
         count,
         carry,
+        next: Next::new(&kernel[next.start * n..next.end * n]),
     });
 }
 
@@ -182,6 +188,7 @@ pub fn backward_part<S: Simd, T: Element>(
         c_stride: dx_stride,
         count,
         carry: false,
+        next: Next::new(&[]),
     });
 }
 
@@ -202,6 +209,8 @@ struct Product<T, R, K> {
     count: usize,
     /// `c` holds chains that are carried on.
     carry: bool,
+    /// What the tiles of the first panels ask for.
+    next: Next<T>,
 }
 
 impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
@@ -215,7 +224,16 @@ impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
         unsafe {
             let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
             let c = Target { start: self.c.add(first * self.c_stride), row: T::LANES, vector: self.c_stride };
-            rows_of_tiles::<S, T, R, K, NV>(s, self.m, self.steps, self.a, b, c, self.carry);
+            rows_of_tiles::<S, T, R, K, NV>(
+                s,
+                self.m,
+                self.steps,
+                self.a,
+                b,
+                c,
+                self.carry,
+                if first == 0 { self.next } else { Next::new(&[]) },
+            );
         }
     }
 }
@@ -267,6 +285,8 @@ struct PartProduct<'a, T, const AHEAD: usize> {
     count: usize,
     /// `c` holds chains that are carried on.
     carry: bool,
+    /// What the tiles of the first panels ask for.
+    next: Next<T>,
 }
 
 impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
@@ -282,6 +302,10 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
         mut picks: &'p [u32],
     ) -> &'p [u32] {
         while let Some((rows, rest)) = picks.split_first_chunk::<MR>() {
+            if first == 0 {
+                let done = self.picks.len() - picks.len();
+                self.next.ask(s, done..done + MR, self.picks.len());
+            }
             let offsets = Picked::<MR, AHEAD>(rows.map(|i| i as usize * self.row));
             let a = Broadcast { start: self.a, rows: offsets, step: self.step };
             // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.

@@ -15,6 +15,8 @@
 //! | `dW = xᵀ·dy` | panels of `x` ([`Lane`]) | `dy` by rows | columns of `W` |
 //! | a product of stored matrices | either, packed ([`Unit`]) or not | packed or not | columns of `B` |
 
+use std::ops::Range;
+
 use crate::simd::{Element, Level, Simd, V, Vector};
 
 /// How far apart the rows of the broadcast operand are.
@@ -181,6 +183,30 @@ pub struct Vectors<T> {
     pub vector: usize,
 }
 
+/// Memory that a product's tiles ask for, each a share: what the product after it will read.
+#[derive(Clone, Copy)]
+pub struct Next<T> {
+    /// First element.
+    pub start: *const T,
+    /// Elements.
+    pub len: usize,
+}
+
+impl<T: Element> Next<T> {
+    /// A slice.
+    pub fn new(slice: &[T]) -> Self {
+        Self { start: slice.as_ptr(), len: slice.len() }
+    }
+
+    /// Asks for the share of rows `rows` among `m`.
+    #[inline(always)]
+    pub fn ask<S: Simd>(self, s: S, rows: Range<usize>, m: usize) {
+        for element in (self.len * rows.start / m..self.len * rows.end / m).step_by(T::LANES) {
+            s.prefetch_far(self.start.wrapping_add(element));
+        }
+    }
+}
+
 /// The result: vector `j` of row `i` lies at `start + i * row + j * vector`.
 #[derive(Clone, Copy)]
 pub struct Target<T> {
@@ -306,7 +332,7 @@ pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// The accumulators of a tile are at most 24 of AVX-512's 32 registers, which leaves room for a row of `B` and the
 /// broadcasts; 12 of AVX2's 16 (a vector is two there).
 ///
-/// With `carry`, `c` holds chains that are carried on.
+/// With `carry`, `c` holds chains that are carried on. The tiles ask for `next`.
 ///
 /// # Safety
 /// As [`accumulate`], [`load`] and [`store`], for `m` rows.
@@ -320,8 +346,9 @@ pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: us
     b: Vectors<T>,
     c: Target<T>,
     carry: bool,
+    next: Next<T>,
 ) {
-    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c, carry };
+    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c, carry, next };
     // SAFETY: the caller's promise.
     unsafe {
         match (S::LEVEL, NV) {
@@ -352,6 +379,7 @@ struct Sweep<S, T, R, K> {
     b: Vectors<T>,
     c: Target<T>,
     carry: bool,
+    next: Next<T>,
 }
 
 impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
@@ -362,6 +390,7 @@ impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
     #[inline(always)]
     unsafe fn tiles<const MR: usize, const NV: usize>(&mut self) {
         while self.m - self.done >= MR {
+            self.next.ask(self.s, self.done..self.done + MR, self.m);
             // SAFETY: rows `done..done + MR` are within `m`.
             unsafe {
                 let target = Target { start: self.c.start.add(self.done * self.c.row), ..self.c };

@@ -46,6 +46,11 @@ impl Simd for Avx2 {
     fn prefetch<T>(self, p: *const T) {
         op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
     }
+
+    #[inline(always)]
+    fn prefetch_far<T>(self, p: *const T) {
+        op!(_mm_prefetch::<_MM_HINT_T1>(p.cast()));
+    }
 }
 
 /// Sixteen `f32`: lanes 0 to 7, lanes 8 to 15.

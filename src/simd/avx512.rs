@@ -51,6 +51,11 @@ impl Simd for Avx512 {
     fn prefetch<T>(self, p: *const T) {
         op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
     }
+
+    #[inline(always)]
+    fn prefetch_far<T>(self, p: *const T) {
+        op!(_mm_prefetch::<_MM_HINT_T1>(p.cast()));
+    }
 }
 
 /// Sixteen `f32`.
@@ -323,7 +328,8 @@ avx512_vector!(
     _mm512_storeu_ps,
     _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_ps,
-    _mm512_stream_ps, _mm512_maskz_expand_ps,
+    _mm512_stream_ps,
+    _mm512_maskz_expand_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -358,7 +364,8 @@ avx512_vector!(
     _mm512_storeu_pd,
     _mm512_maskz_loadu_pd,
     _mm512_mask_storeu_pd,
-    _mm512_stream_pd, _mm512_maskz_expand_pd,
+    _mm512_stream_pd,
+    _mm512_maskz_expand_pd,
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,

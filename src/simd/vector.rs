@@ -19,6 +19,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the cache line at `p` to be fetched; any address is fine.
     #[inline(always)]
     fn prefetch<T>(self, _p: *const T) {}
+
+    /// Asks for the cache line at `p` to be fetched into the second-level cache; any address is fine.
+    #[inline(always)]
+    fn prefetch_far<T>(self, _p: *const T) {}
 }
 
 /// A computation written once for all levels.

@@ -166,10 +166,13 @@ impl<'a, T: Element> Pass<'a, T> {
                 for strip in strips::<T>(place.inputs, place.outputs) {
                     let carry = strip.start > 0;
                     for KeptRun { panels: run, inputs, outputs } in &runs {
+                        // The first run's tiles ask for the next strip.
+                        let after = strip.end + if run.start == panels.start { strip.len() } else { 0 };
+                        let next = strip.end..after.min(place.inputs);
                         let part = Part { inputs: among(inputs, &strip), outputs };
                         let (first, count) = (run.start - panels.start, run.len());
                         let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
-                        panel::forward_part(s, shape, kernel, part, carry, count, x, x_stride, y, y_stride);
+                        panel::forward_part(s, shape, kernel, part, carry, next, count, x, x_stride, y, y_stride);
                     }
                 }
             }

@@ -17,8 +17,8 @@ mod tests;
 
 use std::ops::Range;
 
-pub use self::groups::RowGroup;
 use self::groups::GroupTiles;
+pub use self::groups::RowGroup;
 use self::thin::ThinTiles;
 use self::tiles::Tiles;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
@@ -81,14 +81,7 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice is too short for the shapes, or there are more than [`BLOCK_ROWS`] rows.
-    pub fn run_groups<S: Simd>(
-        self,
-        s: S,
-        rows: Range<usize>,
-        n: usize,
-        groups: &[RowGroup],
-        sink: &mut dyn Sink<T>,
-    ) {
+    pub fn run_groups<S: Simd>(self, s: S, rows: Range<usize>, n: usize, groups: &[RowGroup], sink: &mut dyn Sink<T>) {
         self.check(&rows, n);
         assert!(rows.len() <= BLOCK_ROWS && groups.iter().all(|group| group.rows.end <= self.batch));
         assert!(groups.iter().flat_map(|group| &group.kept).all(|&input| rows.contains(&(input as usize))));

@@ -89,7 +89,9 @@ impl<T: Element> Case<T> {
     fn exact(&self) -> Vec<T> {
         let element = |index: usize| {
             let (input, output) = (index / self.outputs, index % self.outputs);
-            let step = |sum: T, row: usize| self.x[row * self.inputs + input].mul_add(self.dy[row * self.outputs + output], sum);
+            let step = |sum: T, row: usize| {
+                self.x[row * self.inputs + input].mul_add(self.dy[row * self.outputs + output], sum)
+            };
             (0..self.batch).fold(T::ZERO, step)
         };
         (0..self.inputs * self.outputs).map(element).collect()

@@ -85,7 +85,14 @@ impl<T: Element> ThinTiles<'_, '_, T> {
     /// Hands on columns `columns` of the gradient, of which `product`, a row for each kept input and `stride` apart, has
     /// those in `outputs`.
     #[inline(always)]
-    fn spread<S: Simd>(&mut self, s: S, product: &[T; BLOCK + 16], stride: usize, outputs: &[u32], columns: Range<usize>) {
+    fn spread<S: Simd>(
+        &mut self,
+        s: S,
+        product: &[T; BLOCK + 16],
+        stride: usize,
+        outputs: &[u32],
+        columns: Range<usize>,
+    ) {
         let mut gradient = [T::ZERO; BLOCK];
         let wide = 3 * T::LANES;
         let mut place = 0;
