@@ -53,8 +53,8 @@ def plain_network(seed: int) -> df.Sequential:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--images", type=int, default=50_000, help="training images")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--images", type=int, default=10_000, help="training images")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
