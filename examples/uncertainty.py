@@ -26,7 +26,7 @@ def train(x: np.ndarray, y: np.ndarray, rate: float, epochs: int, seed: int) -> 
         layers += [df.layers.Dropout(rate)] if rate else []
     model = df.Sequential([*layers, df.layers.Dense(10, activation="softmax")], seed=seed)
     model.compile(
-        optimizer=df.optimizers.SGD(0.05, momentum=0.9),
+        optimizer=df.optimizers.SGD(0.01, momentum=0.9),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
