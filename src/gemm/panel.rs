@@ -140,7 +140,7 @@ pub fn forward_part<S: Simd, T: Element>(
     part.check((k, n));
     check(x.len(), x_stride, k * T::LANES, count);
     check(y.len(), y_stride, n * T::LANES, count);
-    s.run(PartProduct::<T, ROWS_AHEAD> {
+    s.run(PartProduct::<T, true> {
         steps: part.inputs,
         picks: part.outputs,
         a: kernel.as_ptr(),
@@ -176,7 +176,7 @@ pub fn backward_part<S: Simd, T: Element>(
     part.check((k, n));
     check(dy.len(), dy_stride, n * T::LANES, count);
     check(dx.len(), dx_stride, k * T::LANES, count);
-    s.run(PartProduct::<T, 0> {
+    s.run(PartProduct::<T, false> {
         steps: part.outputs,
         picks: part.inputs,
         a: kernel.as_ptr(),
@@ -269,8 +269,8 @@ impl<T: Element, R: Rows, K: Steps> Kernel for Product<T, R, K> {
 
 /// Rows `picks` of `C = A·B` over `k` in `steps`; made only where pointers and indices are valid for the shapes.
 ///
-/// `AHEAD` as in [`Rows`]: 0 where the picked rows are rows in memory.
-struct PartProduct<'a, T, const AHEAD: usize> {
+/// `ACROSS`: whether the picked rows lie [`Across`] rows in memory; else they are rows in memory.
+struct PartProduct<'a, T, const ACROSS: bool> {
     steps: &'a [u32],
     picks: &'a [u32],
     a: *const T,
@@ -289,7 +289,7 @@ struct PartProduct<'a, T, const AHEAD: usize> {
     next: Next<T>,
 }
 
-impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
+impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
     /// Tiles of `MR` picked rows of `NV` panels from panel `first` on, while there are so many; returns the rest.
     ///
     /// # Safety
@@ -306,8 +306,8 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
                 let done = self.picks.len() - picks.len();
                 self.next.ask(s, done..done + MR, self.picks.len());
             }
-            let offsets = Picked::<MR, AHEAD>(rows.map(|i| i as usize * self.row));
-            let a = Broadcast { start: self.a, rows: offsets, step: self.step };
+            let offsets = rows.map(|i| i as usize * self.row);
+            let (start, step) = (self.a, self.step);
             // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.
             unsafe {
                 let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
@@ -320,7 +320,14 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
                         }
                     }
                 }
-                accumulate(s, &mut c, Kept(self.steps), a, b);
+                // A step of one panel along rows in memory is too short to ask for what the processor fetches by itself.
+                if ACROSS || NV > 1 {
+                    let a = Broadcast { start, rows: Picked::<MR, ROWS_AHEAD>(offsets), step };
+                    accumulate(s, &mut c, Kept(self.steps), a, b);
+                } else {
+                    let a = Broadcast { start, rows: Picked::<MR, 0>(offsets), step };
+                    accumulate(s, &mut c, Kept(self.steps), a, b);
+                }
                 for (vectors, &row) in c.into_iter().zip(rows) {
                     for (j, vector) in vectors.into_iter().enumerate() {
                         vector.store(self.c.add((first + j) * self.c_stride + row as usize * T::LANES));
@@ -343,11 +350,11 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
         // SAFETY: the caller's promise.
         unsafe {
             let rest = match (S::LEVEL, NV) {
-                (Level::Avx512, 1) if AHEAD > 0 => {
+                (Level::Avx512, 1) if ACROSS => {
                     let rest = self.tiles::<S, 24, NV>(s, first, self.picks);
                     self.tiles::<S, 8, NV>(s, first, rest)
                 }
-                (Level::Avx512, 2) if AHEAD > 0 => self.tiles::<S, 12, NV>(s, first, self.picks),
+                (Level::Avx512, 2) if ACROSS => self.tiles::<S, 12, NV>(s, first, self.picks),
                 (Level::Avx512, 1..=3) => self.tiles::<S, 8, NV>(s, first, self.picks),
                 _ => self.tiles::<S, 6, NV>(s, first, self.picks),
             };
@@ -357,7 +364,7 @@ impl<T: Element, const AHEAD: usize> PartProduct<'_, T, AHEAD> {
     }
 }
 
-impl<T: Element, const AHEAD: usize> Kernel for PartProduct<'_, T, AHEAD> {
+impl<T: Element, const ACROSS: bool> Kernel for PartProduct<'_, T, ACROSS> {
     type Output = ();
 
     #[inline(always)]
