@@ -28,7 +28,8 @@ def report(results: Results, settings: Sequence[Setting], options: Any) -> None:
         return
     options.pictures.mkdir(parents=True, exist_ok=True)
     draw_final(results, settings, options.epochs, options.pictures / "row_groups.png")
-    draw_time(results, settings, options.epochs, options.pictures / "row_groups_time.png")
+    if any(record["kind"] == "time" for record in results.records):
+        draw_time(results, settings, options.epochs, options.pictures / "row_groups_time.png")
 
 
 def tables(results: Results, settings: Sequence[Setting], epochs: int) -> str:
