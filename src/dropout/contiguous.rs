@@ -6,7 +6,7 @@ use super::run::{Run, Sink};
 use super::{Decisions, Sample, Transform};
 use crate::parallel::for_each_range;
 use crate::rng::{Draw, Steps, Table};
-use crate::simd::{Aes, AesKernel, AesLevel, Element, STEP, V, Vector, aes_level, dispatch_aes_at};
+use crate::simd::{Aes, AesKernel, AesLevel, STEP, V, Vector, aes_level, dispatch_aes_at};
 
 /// Output of so many bytes is stored past the caches: it would push its own input out of them.
 const STREAM_FROM: usize = 16 << 20;
@@ -29,40 +29,10 @@ impl<T> Pointer<T> {
     }
 }
 
-/// Vectors of a step.
-#[inline(always)]
-pub(super) const fn parts<T: Sample>() -> usize {
-    STEP / <T::Work as Element>::LANES
-}
-
-/// A step: [`STEP`] elements.
-///
-/// # Safety
-/// [`STEP`] elements are readable at `x` and writable at `y`; `x == y` is fine, other overlap is not. For `STREAM`, which
-/// stores past the caches, `y` is aligned to 64 bytes.
-#[inline(always)]
-pub(super) unsafe fn step<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool>(
-    a: A,
-    ready: F::Ready<A::Simd>,
-    keep: A::Keep,
-    x: *const T,
-    y: *mut T,
-) {
-    let s = a.simd();
-    for part in 0..parts::<T>() {
-        let at = part * <T::Work as Element>::LANES;
-        // SAFETY: the vectors of a step lie within its elements.
-        unsafe {
-            let result = F::apply(ready, T::load(s, x.add(at)), T::mask(a, keep, part));
-            T::store::<_, STREAM>(s, result, y.add(at));
-        }
-    }
-}
-
 /// Fewer elements than a step, through a buffer.
 ///
 /// # Safety
-/// As [`step`], for `n <= STEP` elements.
+/// As [`Sample::step`], for `n <= STEP` elements.
 #[inline(always)]
 pub(super) unsafe fn partial_step<A: Aes, T: Sample, F: Transform<T::Work>>(
     a: A,
@@ -77,7 +47,7 @@ pub(super) unsafe fn partial_step<A: Aes, T: Sample, F: Transform<T::Work>>(
     // SAFETY: the buffer holds a step; `n` elements are the caller's promise.
     unsafe {
         std::ptr::copy_nonoverlapping(x, buffer, n);
-        step::<A, T, F, false>(a, ready, keep, buffer, buffer);
+        T::step::<A, F, false>(a, ready, keep, buffer, buffer);
         std::ptr::copy_nonoverlapping(buffer, y, n);
     }
 }
@@ -94,13 +64,12 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Fill<T, F> {
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let s = a.simd();
-        let ready = self.transform.ready(s);
-        let none = T::mask(a, a.keep_from_bits(0), 0);
+        let ready = self.transform.ready(a.simd());
         let mut dropped = [T::ZERO; STEP];
+        let p = dropped.as_mut_ptr();
         // SAFETY: the buffer holds a step; `n` elements are the maker's promise.
         unsafe {
-            T::store::<_, false>(s, F::apply(ready, V::<A::Simd, T::Work>::zero(s), none), dropped.as_mut_ptr());
+            T::step::<A, F, false>(a, ready, a.keep_from_bits(0), p, p);
             for i in 0..self.n {
                 self.y.add(i).write(dropped[0]);
             }
@@ -160,7 +129,7 @@ impl<A: Aes, T: Sample, F: Transform<T::Work>, const STREAM: bool> Steps<A> for 
             prefetch_step(a, x);
         }
         // SAFETY: the maker's promise.
-        unsafe { step::<A, T, F, STREAM>(a, self.ready, keep, x, y) };
+        unsafe { T::step::<A, F, STREAM>(a, self.ready, keep, x, y) };
     }
 
     fn drop(self, a: A, element: usize) {

@@ -1,6 +1,6 @@
 //! Layer 2: any layout: decisions as bits for a piece of a run, then the transform on it.
 
-use super::contiguous::{GRAIN, Pointer, apply_by, apply_contiguous, partial_step, step};
+use super::contiguous::{GRAIN, Pointer, apply_by, apply_contiguous, partial_step};
 use super::layout::{Place, Walk};
 use super::{Decisions, Layout, Sample, Transform, gaussian};
 use crate::parallel::for_each_range;
@@ -179,7 +179,7 @@ impl Shared {
 /// A dense piece.
 ///
 /// # Safety
-/// As [`step`], for `n` elements.
+/// As [`Sample::step`], for `n` elements.
 #[inline(always)]
 unsafe fn dense<A: Aes, T: Sample, F: Transform<T::Work>>(
     a: A,
@@ -192,7 +192,7 @@ unsafe fn dense<A: Aes, T: Sample, F: Transform<T::Work>>(
     let whole = n / STEP;
     for (i, &word) in bits[..whole].iter().enumerate() {
         // SAFETY: the step ends at or before `n`.
-        unsafe { step::<A, T, F, false>(a, ready, a.keep_from_bits(word), x.add(i * STEP), y.add(i * STEP)) };
+        unsafe { T::step::<A, F, false>(a, ready, a.keep_from_bits(word), x.add(i * STEP), y.add(i * STEP)) };
     }
     if !n.is_multiple_of(STEP) {
         let at = whole * STEP;
@@ -223,7 +223,7 @@ unsafe fn sparse<A: Aes, T: Sample, F: Transform<T::Work>>(
         }
         let p = buffer.as_mut_ptr();
         // SAFETY: the buffer holds a step.
-        unsafe { step::<A, T, F, false>(a, ready, a.keep_from_bits(bits[from / STEP]), p, p) };
+        unsafe { T::step::<A, F, false>(a, ready, a.keep_from_bits(bits[from / STEP]), p, p) };
         for (i, item) in buffer[..count].iter().enumerate() {
             // SAFETY: position `from + i` of the run.
             unsafe { y.byte_offset((from + i) as isize * output).write_unaligned(*item) };

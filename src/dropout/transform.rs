@@ -13,6 +13,12 @@ pub trait Transform<W: Element>: Copy + Send + Sync {
     /// Puts the rule's numbers into vectors, rounded once to `W`.
     fn ready<S: Simd>(self, s: S) -> Self::Ready<S>;
 
+    /// What kept elements become.
+    fn kept<S: Simd>(ready: Self::Ready<S>, x: V<S, W>) -> V<S, W>;
+
+    /// What dropped elements become.
+    fn dropped<S: Simd>(s: S, ready: Self::Ready<S>) -> V<S, W>;
+
     /// The result; lanes of `mask` are kept.
     fn apply<S: Simd>(ready: Self::Ready<S>, x: V<S, W>, mask: <V<S, W> as Vector>::Mask) -> V<S, W>;
 }
@@ -39,6 +45,16 @@ impl<W: Element> Transform<W> for Scale {
     #[inline(always)]
     fn ready<S: Simd>(self, s: S) -> V<S, W> {
         V::<S, W>::splat(s, W::from_f64(self.0))
+    }
+
+    #[inline(always)]
+    fn kept<S: Simd>(scale: V<S, W>, x: V<S, W>) -> V<S, W> {
+        x.mul(scale)
+    }
+
+    #[inline(always)]
+    fn dropped<S: Simd>(s: S, _: V<S, W>) -> V<S, W> {
+        V::<S, W>::zero(s)
     }
 
     #[inline(always)]
@@ -74,6 +90,16 @@ impl<W: Element> Transform<W> for Affine {
     fn ready<S: Simd>(self, s: S) -> Self::Ready<S> {
         let splat = |x| V::<S, W>::splat(s, W::from_f64(x));
         (splat(self.slope), splat(self.intercept), splat(self.dropped))
+    }
+
+    #[inline(always)]
+    fn kept<S: Simd>((slope, intercept, _): Self::Ready<S>, x: V<S, W>) -> V<S, W> {
+        x.mul_add(slope, intercept)
+    }
+
+    #[inline(always)]
+    fn dropped<S: Simd>(_: S, (_, _, dropped): Self::Ready<S>) -> V<S, W> {
+        dropped
     }
 
     #[inline(always)]

@@ -31,11 +31,28 @@ const LIFT: f64 = 64.0;
 /// `2 t = f - t f`: so f, which is exact, carries the result, and the rounding of t counts only in what is taken off.
 #[inline(always)]
 pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
-    let one = splat::<X>(s, 1.0);
     let tiny = x.lt(SMALLEST.splat(s));
     let normal = x.mul(splat::<X>(s, LIFT).exp2_integer()).select(tiny, x);
-    let m = normal.significand();
-    let n = normal.exponent().sub(splat::<X>(s, LIFT).keep(tiny));
+    let result = ln_lifted(s, normal, splat::<X>(s, LIFT).keep(tiny));
+    let infinity = splat::<X>(s, f64::INFINITY);
+    // NaN, infinity and 0 are not numbers of the form above.
+    let result = result.select(x.lt(infinity), x);
+    let result = infinity.neg().select(x.eq(X::zero(s)), result);
+    X::splat(s, X::Elem::from_f64(f64::NAN)).select(x.lt(X::zero(s)), result)
+}
+
+/// [`ln`] of positive normal numbers alone, with the same bits.
+#[inline(always)]
+pub fn ln_of_normal<X: Vector>(s: X::Token, x: X) -> X {
+    ln_lifted(s, x, X::zero(s))
+}
+
+/// The logarithm of `2^-lift x` for positive normal numbers.
+#[inline(always)]
+fn ln_lifted<X: Vector>(s: X::Token, x: X, lift: X) -> X {
+    let one = splat::<X>(s, 1.0);
+    let m = x.significand();
+    let n = x.exponent().sub(lift);
     let upper = splat::<X>(s, SQRT_2).lt(m);
     let f = m.mul(splat(s, 0.5)).select(upper, m).sub(one);
     let n = n.add(one.keep(upper));
@@ -43,12 +60,7 @@ pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
     let t = f.div(f.add(splat(s, 2.0)));
     let square = t.mul(t);
     let off = t.mul(square.neg_mul_add(LN.evaluate(s, square), f));
-    let result = n.mul_add(LN_2_HIGH.splat(s), f.add(n.mul_add(LN_2_LOW.splat(s), off.neg())));
-    let infinity = splat::<X>(s, f64::INFINITY);
-    // NaN, infinity and 0 are not numbers of the form above.
-    let result = result.select(x.lt(infinity), x);
-    let result = infinity.neg().select(x.eq(X::zero(s)), result);
-    X::splat(s, X::Elem::from_f64(f64::NAN)).select(x.lt(X::zero(s)), result)
+    n.mul_add(LN_2_HIGH.splat(s), f.add(n.mul_add(LN_2_LOW.splat(s), off.neg())))
 }
 
 /// `ln(1 + x)` for `x > -1`, to 2 ulp however small x is.

@@ -14,7 +14,7 @@ mod normal;
 mod trigonometric;
 
 pub use exp::{exp, expm1, sigmoid, tanh};
-pub use ln::{ln, log1p};
+pub use ln::{ln, ln_of_normal, log1p};
 pub use normal::{Normal, normal};
 pub use trigonometric::sin_cos_2pi;
 

@@ -6,35 +6,29 @@
 
 use super::uniform::{blocks_of, place};
 use super::{Key, Rounds};
-use crate::math::{ln, sin_cos_2pi};
-use crate::simd::{Aes, AesKernel, AesLevel, V, Vector, aes_level, dispatch_aes_at};
+use crate::math::{ln_of_normal, sin_cos_2pi};
+use crate::simd::{Aes, AesKernel, AesLevel, STEP, V, Vector, aes_level, dispatch_aes_at};
 
-/// The vector of `f32` on an AES level.
-type F<A> = V<<A as Aes>::Simd, f32>;
-
-/// The variates of blocks `block` to `block + 7`.
+/// Normal variates of blocks `block` to `block + 7`, in order.
 #[inline(always)]
-fn thirty_two<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> [f32; 32] {
+pub fn normal_step<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> [V<A::Simd, f32>; 2] {
     let s = a.simd();
-    let (low, high) = (rounds.words(a, block), rounds.words(a, block.wrapping_add(4)));
-    let unit = 1.0 / (1u32 << 24) as f32;
-    let mut u1 = [0.0; 16];
-    let mut u2 = [0.0; 16];
-    for i in 0..8 {
-        u1[i] = ((low[2 * i] >> 8) + 1) as i32 as f32 * unit;
-        u2[i] = (low[2 * i + 1] >> 8) as i32 as f32 * unit;
-        u1[i + 8] = ((high[2 * i] >> 8) + 1) as i32 as f32 * unit;
-        u2[i + 8] = (high[2 * i + 1] >> 8) as i32 as f32 * unit;
-    }
-    let r = ln(s, F::<A>::from_slice(s, &u1)).mul(F::<A>::splat(s, -2.0)).sqrt();
-    let (sin, cos) = sin_cos_2pi(s, F::<A>::from_slice(s, &u2));
-    let (cos, sin) = (r.mul(cos).to_lanes(), r.mul(sin).to_lanes());
-    let mut pairs = [0.0; 32];
-    for i in 0..16 {
-        pairs[2 * i] = cos[i];
-        pairs[2 * i + 1] = sin[i];
-    }
-    pairs
+    let low = rounds.apply(a, rounds.counters(a, block));
+    let high = rounds.apply(a, rounds.counters(a, block.wrapping_add(4)));
+    let (u1, u2) = a.unit_pairs(low, high);
+    let r = ln_of_normal(s, u1).mul(V::<A::Simd, f32>::splat(s, -2.0)).sqrt();
+    let (sin, cos) = sin_cos_2pi(s, u2);
+    a.join_pairs(r.mul(cos), r.mul(sin))
+}
+
+/// [`normal_step`] in memory.
+#[inline(always)]
+pub fn normal_lanes<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> [f32; STEP] {
+    let mut lanes = [0.0; STEP];
+    let [low, high] = normal_step(a, rounds, block);
+    low.write(&mut lanes[..STEP / 2]);
+    high.write(&mut lanes[STEP / 2..]);
+    lanes
 }
 
 struct Normals<'a, T> {
@@ -52,7 +46,7 @@ impl<T: Copy + From<f32>> AesKernel for Normals<'_, T> {
         let (first, blocks) = blocks_of(self.offset, self.out.len(), 4);
         for i in (0..blocks).step_by(8) {
             let block = first + i;
-            let variates = thirty_two(a, &rounds, block).map(T::from);
+            let variates = normal_lanes(a, &rounds, block).map(T::from);
             place(self.out, (4 * block).wrapping_sub(self.offset) as i64, &variates);
         }
     }

@@ -13,6 +13,7 @@
 //! A step makes 64 random bytes: 32 numbers of 16 bits, so 32 keep-or-drop decisions ([`Aes::Keep`]).
 
 use super::half::Half;
+use super::halves::Halves;
 use super::{Level, V, Vector, level};
 
 #[cfg(target_arch = "x86_64")]
@@ -37,7 +38,7 @@ pub struct Row(pub [u32; 16]);
 /// A token of AES instructions: proof that the processor has them.
 pub trait Aes: Copy + Send + Sync + 'static {
     /// The vector level that kernels of this token are compiled with.
-    type Simd: Half;
+    type Simd: Half + Halves;
     /// Four AES states of 128 bits.
     type Block: Copy;
     /// One round key, ready to be used on a block.
@@ -80,6 +81,12 @@ pub trait Aes: Copy + Send + Sync + 'static {
     /// The 32-bit words of the four states, least significant first.
     fn to_words(self, block: Self::Block) -> [u32; 16];
 
+    /// Fractions of the words of eight blocks, for pairs of words: from the first word `((w >> 8) + 1) 2^-24`, from the
+    /// second `(w >> 8) 2^-24`. Lane `2 i` is pair `i` of `low`, lane `2 i + 1` pair `i` of `high`.
+    fn unit_pairs(self, low: Self::Block, high: Self::Block) -> (V<Self::Simd, f32>, V<Self::Simd, f32>);
+    /// Firsts and seconds of pairs, by lanes as in [`Aes::unit_pairs`], in the order of the words.
+    fn join_pairs(self, first: V<Self::Simd, f32>, second: V<Self::Simd, f32>) -> [V<Self::Simd, f32>; 2];
+
     /// `word` in all lanes.
     fn words(self, word: u16) -> Self::Words;
     /// Which of the 32 lanes of 16 bits are `>= bound`.
@@ -103,6 +110,13 @@ pub trait Aes: Copy + Send + Sync + 'static {
     unsafe fn store_bools(self, keep: Self::Keep, p: *mut u8);
     /// Asks for the cache line at `p`, whose address need not be valid.
     fn prefetch<T>(self, p: *const T);
+    /// `kept` where kept, else `dropped`.
+    fn choose(
+        self,
+        keep: Self::Keep,
+        kept: <Self::Simd as Halves>::Halves,
+        dropped: <Self::Simd as Halves>::Halves,
+    ) -> <Self::Simd as Halves>::Halves;
     /// Decisions 16 `part` to 16 `part` + 15, `part < 2`.
     fn mask_f32(self, keep: Self::Keep, part: usize) -> MaskOf<Self, f32>;
     /// Decisions 8 `part` to 8 `part` + 7, `part < 4`.

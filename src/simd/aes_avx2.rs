@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::Avx2;
 use super::aes::{Aes, AesKernel, AesLevel, Row};
-use super::avx2::{Mask32, Mask64};
+use super::avx2::{F32x8x2, Mask32, Mask64};
 
 /// Proof that the processor has VAES, AVX2 and F16C.
 #[derive(Debug, Clone, Copy)]
@@ -28,24 +28,58 @@ pub(super) fn state(low: u64, high: u64) -> __m128i {
     op!(_mm_set_epi64x(high as i64, low as i64))
 }
 
-/// Eight decisions a register, one a lane of 16 bits: all ones or zero.
-type Keep16 = [__m128i; 4];
+/// Sixteen decisions a register, one a lane of 16 bits: all ones or zero.
+type Keep16 = [__m256i; 2];
 
-/// Eight lanes: all ones where `byte` has the bit that `lane` has.
+/// Sixteen lanes: all ones where `word` has the bit of the lane's number.
 #[inline(always)]
-fn spread(byte: u8, lane: __m128i) -> __m128i {
-    op!(_mm_cmpeq_epi16(_mm_and_si128(_mm_set1_epi16(i16::from(byte)), lane), lane))
+fn spread(word: u32) -> __m256i {
+    op!({
+        let lane = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
+        _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16(word as i16), lane), lane)
+    })
 }
 
-/// The halves of two registers.
+/// Decisions as bytes, all ones or zero.
 #[inline(always)]
-fn quarters(low: __m256i, high: __m256i) -> Keep16 {
-    op!([
-        _mm256_castsi256_si128(low),
-        _mm256_extracti128_si256::<1>(low),
-        _mm256_castsi256_si128(high),
-        _mm256_extracti128_si256::<1>(high),
-    ])
+fn bytes(keep: Keep16) -> __m256i {
+    op!(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(keep[0], keep[1])))
+}
+
+/// Eight pairs of words, four of each register: firsts and seconds as fractions, see [`Aes::unit_pairs`].
+#[inline(always)]
+fn unit_pairs(low: __m256i, high: __m256i) -> (__m256, __m256) {
+    op!({
+        let unit = _mm256_set1_ps(1.0 / (1u32 << 24) as f32);
+        let first = _mm256_blend_epi32::<ODD>(low, _mm256_slli_epi64::<32>(high));
+        let second = _mm256_blend_epi32::<ODD>(_mm256_srli_epi64::<32>(low), high);
+        let first = _mm256_add_epi32(_mm256_srli_epi32::<8>(first), _mm256_set1_epi32(1));
+        (
+            _mm256_mul_ps(_mm256_cvtepi32_ps(first), unit),
+            _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32::<8>(second)), unit),
+        )
+    })
+}
+
+/// The inverse order: what belongs to the low and to the high register.
+#[inline(always)]
+fn join_pairs(first: __m256, second: __m256) -> (__m256, __m256) {
+    op!({
+        let (first, second) = (_mm256_castps_si256(first), _mm256_castps_si256(second));
+        (
+            _mm256_castsi256_ps(_mm256_blend_epi32::<ODD>(first, _mm256_slli_epi64::<32>(second))),
+            _mm256_castsi256_ps(_mm256_blend_epi32::<ODD>(_mm256_srli_epi64::<32>(first), second)),
+        )
+    })
+}
+
+/// Lanes 1, 3, 5 and 7 of 32 bits.
+const ODD: i32 = 0xAA;
+
+/// Two registers of 128 bits as one.
+#[inline(always)]
+fn whole(low: __m128i, high: __m128i) -> __m256i {
+    op!(_mm256_set_m128i(high, low))
 }
 
 /// What both AVX2 levels share: decisions as four registers.
@@ -73,30 +107,31 @@ macro_rules! avx2_decisions {
         }
 
         #[inline(always)]
+        fn join_pairs(self, first: F32x8x2, second: F32x8x2) -> [F32x8x2; 2] {
+            let (a, c) = join_pairs(first.0, second.0);
+            let (b, d) = join_pairs(first.1, second.1);
+            [F32x8x2(a, b), F32x8x2(c, d)]
+        }
+
+        #[inline(always)]
         fn keep_from_bits(self, bits: u32) -> Keep16 {
-            op!({
-                let lane = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
-                let [a, b, c, d] = bits.to_le_bytes();
-                [spread(a, lane), spread(b, lane), spread(c, lane), spread(d, lane)]
-            })
+            [spread(bits), spread(bits >> 16)]
         }
 
         #[inline(always)]
         fn keep_to_bits(self, keep: Keep16) -> u32 {
-            op!({
-                let low = _mm_movemask_epi8(_mm_packs_epi16(keep[0], keep[1])) as u32;
-                low | (_mm_movemask_epi8(_mm_packs_epi16(keep[2], keep[3])) as u32) << 16
-            })
+            op!(_mm256_movemask_epi8(bytes(keep)) as u32)
         }
 
         #[inline(always)]
         unsafe fn store_bools(self, keep: Keep16, p: *mut u8) {
             // SAFETY: the caller promises 32 bytes; the token proves the level.
-            unsafe {
-                let one = _mm_set1_epi8(1);
-                _mm_storeu_si128(p.cast(), _mm_and_si128(_mm_packs_epi16(keep[0], keep[1]), one));
-                _mm_storeu_si128(p.add(16).cast(), _mm_and_si128(_mm_packs_epi16(keep[2], keep[3]), one));
-            }
+            unsafe { _mm256_storeu_si256(p.cast(), _mm256_and_si256(bytes(keep), _mm256_set1_epi8(1))) }
+        }
+
+        #[inline(always)]
+        fn choose(self, keep: Keep16, kept: [__m256i; 2], dropped: [__m256i; 2]) -> [__m256i; 2] {
+            op!([_mm256_blendv_epi8(dropped[0], kept[0], keep[0]), _mm256_blendv_epi8(dropped[1], kept[1], keep[1]),])
         }
 
         #[inline(always)]
@@ -107,8 +142,8 @@ macro_rules! avx2_decisions {
         #[inline(always)]
         fn mask_f32(self, keep: Keep16, part: usize) -> Mask32 {
             op!({
-                let low = _mm256_cvtepi16_epi32(keep[2 * part]);
-                let high = _mm256_cvtepi16_epi32(keep[2 * part + 1]);
+                let low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(keep[part]));
+                let high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(keep[part]));
                 Mask32(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
             })
         }
@@ -116,7 +151,10 @@ macro_rules! avx2_decisions {
         #[inline(always)]
         fn mask_f64(self, keep: Keep16, part: usize) -> Mask64 {
             op!({
-                let (low, high) = (keep[part], _mm_unpackhi_epi64(keep[part], keep[part]));
+                let half = keep[part / 2];
+                let quarter =
+                    if part % 2 == 0 { _mm256_castsi256_si128(half) } else { _mm256_extracti128_si256::<1>(half) };
+                let (low, high) = (quarter, _mm_unpackhi_epi64(quarter, quarter));
                 Mask64(
                     _mm256_castsi256_pd(_mm256_cvtepi16_epi64(low)),
                     _mm256_castsi256_pd(_mm256_cvtepi16_epi64(high)),
@@ -217,17 +255,22 @@ impl Aes for Vaes256 {
     }
 
     #[inline(always)]
+    fn unit_pairs(self, low: Self::Block, high: Self::Block) -> (F32x8x2, F32x8x2) {
+        let ((a, c), (b, d)) = (unit_pairs(low[0], high[0]), unit_pairs(low[1], high[1]));
+        (F32x8x2(a, b), F32x8x2(c, d))
+    }
+
+    #[inline(always)]
     fn at_least(self, block: Self::Block, bound: __m256i) -> Keep16 {
-        op!({
-            let low = _mm256_cmpeq_epi16(_mm256_max_epu16(block[0], bound), block[0]);
-            let high = _mm256_cmpeq_epi16(_mm256_max_epu16(block[1], bound), block[1]);
-            quarters(low, high)
-        })
+        op!([
+            _mm256_cmpeq_epi16(_mm256_max_epu16(block[0], bound), block[0]),
+            _mm256_cmpeq_epi16(_mm256_max_epu16(block[1], bound), block[1]),
+        ])
     }
 
     #[inline(always)]
     fn equal(self, block: Self::Block, bound: __m256i) -> Keep16 {
-        op!(quarters(_mm256_cmpeq_epi16(block[0], bound), _mm256_cmpeq_epi16(block[1], bound)))
+        op!([_mm256_cmpeq_epi16(block[0], bound), _mm256_cmpeq_epi16(block[1], bound)])
     }
 
     #[inline(always)]
@@ -352,23 +395,27 @@ impl Aes for AesNi {
     }
 
     #[inline(always)]
+    fn unit_pairs(self, low: Self::Block, high: Self::Block) -> (F32x8x2, F32x8x2) {
+        let (a, c) = unit_pairs(whole(low[0], low[1]), whole(high[0], high[1]));
+        let (b, d) = unit_pairs(whole(low[2], low[3]), whole(high[2], high[3]));
+        (F32x8x2(a, b), F32x8x2(c, d))
+    }
+
+    #[inline(always)]
     fn at_least(self, block: Self::Block, bound: __m256i) -> Keep16 {
-        {
-            let bound = op!(_mm256_castsi256_si128(bound));
-            let most = each!(block, _mm_max_epu16, bound);
-            op!([
-                _mm_cmpeq_epi16(most[0], block[0]),
-                _mm_cmpeq_epi16(most[1], block[1]),
-                _mm_cmpeq_epi16(most[2], block[2]),
-                _mm_cmpeq_epi16(most[3], block[3]),
-            ])
-        }
+        let bound = op!(_mm256_castsi256_si128(bound));
+        let most = each!(block, _mm_max_epu16, bound);
+        op!([
+            whole(_mm_cmpeq_epi16(most[0], block[0]), _mm_cmpeq_epi16(most[1], block[1])),
+            whole(_mm_cmpeq_epi16(most[2], block[2]), _mm_cmpeq_epi16(most[3], block[3])),
+        ])
     }
 
     #[inline(always)]
     fn equal(self, block: Self::Block, bound: __m256i) -> Keep16 {
         let bound = op!(_mm256_castsi256_si128(bound));
-        each!(block, _mm_cmpeq_epi16, bound)
+        let [a, b, c, d] = each!(block, _mm_cmpeq_epi16, bound);
+        [whole(a, b), whole(c, d)]
     }
 
     #[inline(always)]

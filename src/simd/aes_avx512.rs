@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::Avx512;
 use super::aes::{Aes, AesKernel, AesLevel, Row};
 use super::aes_avx2::state;
+use super::avx512::F32x16;
 
 /// Proof that the processor has VAES and AVX-512.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,9 @@ macro_rules! op {
         unsafe { $call }
     };
 }
+
+/// Lanes 1, 3, 5 and so on of 32 bits.
+const ODD: __mmask16 = 0xAAAA;
 
 impl Vaes512 {
     /// The token, where the processor has the instructions.
@@ -112,6 +116,31 @@ impl Aes for Vaes512 {
     }
 
     #[inline(always)]
+    fn unit_pairs(self, low: __m512i, high: __m512i) -> (F32x16, F32x16) {
+        op!({
+            let unit = _mm512_set1_ps(1.0 / (1u32 << 24) as f32);
+            let first = _mm512_mask_mov_epi32(low, ODD, _mm512_slli_epi64::<32>(high));
+            let second = _mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(low), ODD, high);
+            let first = _mm512_add_epi32(_mm512_srli_epi32::<8>(first), _mm512_set1_epi32(1));
+            (
+                F32x16(_mm512_mul_ps(_mm512_cvtepi32_ps(first), unit)),
+                F32x16(_mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_srli_epi32::<8>(second)), unit)),
+            )
+        })
+    }
+
+    #[inline(always)]
+    fn join_pairs(self, first: F32x16, second: F32x16) -> [F32x16; 2] {
+        op!({
+            let (first, second) = (_mm512_castps_si512(first.0), _mm512_castps_si512(second.0));
+            [
+                F32x16(_mm512_castsi512_ps(_mm512_mask_mov_epi32(first, ODD, _mm512_slli_epi64::<32>(second)))),
+                F32x16(_mm512_castsi512_ps(_mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(first), ODD, second))),
+            ]
+        })
+    }
+
+    #[inline(always)]
     fn words(self, word: u16) -> __m512i {
         op!(_mm512_set1_epi16(word as i16))
     }
@@ -160,6 +189,11 @@ impl Aes for Vaes512 {
     #[inline(always)]
     fn prefetch<T>(self, p: *const T) {
         op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()));
+    }
+
+    #[inline(always)]
+    fn choose(self, keep: __mmask32, kept: __m512i, dropped: __m512i) -> __m512i {
+        op!(_mm512_mask_blend_epi16(keep, dropped, kept))
     }
 
     #[inline(always)]

@@ -166,6 +166,24 @@ impl Aes for SoftAes {
     }
 
     #[inline(always)]
+    fn unit_pairs(self, low: Self::Block, high: Self::Block) -> (V<Scalar, f32>, V<Scalar, f32>) {
+        let (low, high) = (self.to_words(low), self.to_words(high));
+        let word = |i: usize, second: usize| [&low, &high][i % 2][i / 2 * 2 + second] >> 8;
+        let unit = |w: u32| w as f32 * (1.0 / (1u32 << 24) as f32);
+        let lanes = |second: usize| std::array::from_fn::<f32, 16, _>(|i| unit(word(i, second) + 1 - second as u32));
+        (V::<Scalar, f32>::from_slice(Scalar, &lanes(0)), V::<Scalar, f32>::from_slice(Scalar, &lanes(1)))
+    }
+
+    #[inline(always)]
+    fn join_pairs(self, first: V<Scalar, f32>, second: V<Scalar, f32>) -> [V<Scalar, f32>; 2] {
+        let pairs = [first.to_lanes(), second.to_lanes()];
+        [0, 1].map(|high| {
+            let lanes: [f32; 16] = std::array::from_fn(|i| pairs[i % 2][i / 2 * 2 + high]);
+            V::<Scalar, f32>::from_slice(Scalar, &lanes)
+        })
+    }
+
+    #[inline(always)]
     fn words(self, word: u16) -> u16 {
         word
     }
@@ -215,6 +233,11 @@ impl Aes for SoftAes {
 
     #[inline(always)]
     fn prefetch<T>(self, _: *const T) {}
+
+    #[inline(always)]
+    fn choose(self, keep: u32, kept: [u16; 32], dropped: [u16; 32]) -> [u16; 32] {
+        std::array::from_fn(|i| if keep >> i & 1 == 1 { kept[i] } else { dropped[i] })
+    }
 
     #[inline(always)]
     fn mask_f32(self, keep: u32, part: usize) -> MaskOf<Self, f32> {

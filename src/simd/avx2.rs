@@ -59,7 +59,7 @@ pub struct F32x8x2(pub(super) __m256, pub(super) __m256);
 
 /// Eight `f64`: lanes 0 to 3, lanes 4 to 7.
 #[derive(Debug, Clone, Copy)]
-pub struct F64x4x2(__m256d, __m256d);
+pub struct F64x4x2(pub(super) __m256d, pub(super) __m256d);
 
 /// Lane mask of [`F32x8x2`].
 #[derive(Debug, Clone, Copy)]

@@ -66,7 +66,7 @@ pub struct F32x16(pub(super) __m512);
 /// Eight `f64`.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct F64x8(__m512d);
+pub struct F64x8(pub(super) __m512d);
 
 impl Mask for __mmask16 {
     #[inline(always)]

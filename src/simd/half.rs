@@ -16,8 +16,8 @@ pub trait Half: Simd {
     /// Sixteen float16, rounded to nearest even.
     ///
     /// # Safety
-    /// 16 elements at `p` are writable; for `STREAM`, which stores past the caches, `p` is aligned to 32 bytes.
-    unsafe fn store_f16<const STREAM: bool>(self, x: Self::F32, p: *mut f16);
+    /// 16 elements at `p` are writable.
+    unsafe fn store_f16(self, x: Self::F32, p: *mut f16);
     /// Sixteen bfloat16, widened.
     ///
     /// # Safety
@@ -26,8 +26,8 @@ pub trait Half: Simd {
     /// Sixteen bfloat16, rounded to nearest even.
     ///
     /// # Safety
-    /// 16 elements at `p` are writable; for `STREAM`, which stores past the caches, `p` is aligned to 32 bytes.
-    unsafe fn store_bf16<const STREAM: bool>(self, x: Self::F32, p: *mut bf16);
+    /// 16 elements at `p` are writable.
+    unsafe fn store_bf16(self, x: Self::F32, p: *mut bf16);
 }
 
 impl Half for Scalar {
@@ -39,7 +39,7 @@ impl Half for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_f16<const STREAM: bool>(self, x: Self::F32, p: *mut f16) {
+    unsafe fn store_f16(self, x: Self::F32, p: *mut f16) {
         for (i, lane) in x.to_lanes().into_iter().enumerate() {
             // SAFETY: the caller promises 16 elements.
             unsafe { p.add(i).write_unaligned(f16::from_f32(lane)) };
@@ -54,7 +54,7 @@ impl Half for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_bf16<const STREAM: bool>(self, x: Self::F32, p: *mut bf16) {
+    unsafe fn store_bf16(self, x: Self::F32, p: *mut bf16) {
         for (i, lane) in x.to_lanes().into_iter().enumerate() {
             // SAFETY: the caller promises 16 elements.
             unsafe { p.add(i).write_unaligned(bf16::from_f32(lane)) };
@@ -70,16 +70,6 @@ mod x86 {
     use crate::simd::{Avx2, Avx512};
     use crate::simd::{avx2::F32x8x2, avx512::F32x16};
 
-    /// 32 bytes, through the caches or past them.
-    ///
-    /// # Safety
-    /// 32 bytes at `p` are writable; for `STREAM` `p` is aligned to them. The processor has AVX2.
-    #[inline(always)]
-    unsafe fn store<const STREAM: bool>(p: *mut __m256i, x: __m256i) {
-        // SAFETY: the caller's promise.
-        unsafe { if STREAM { _mm256_stream_si256(p, x) } else { _mm256_storeu_si256(p, x) } }
-    }
-
     /// bfloat16 is the upper half of f32. Adding 0x7FFF and the lowest bit that stays rounds to nearest even.
     const BELOW_HALF: i32 = 0x7FFF;
     /// Makes a NaN quiet, and keeps it one when its payload is in the lower half alone.
@@ -93,9 +83,9 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_f16<const STREAM: bool>(self, x: F32x16, p: *mut f16) {
+        unsafe fn store_f16(self, x: F32x16, p: *mut f16) {
             // SAFETY: as above.
-            unsafe { store::<STREAM>(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0)) }
+            unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0)) }
         }
 
         #[inline(always)]
@@ -108,7 +98,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_bf16<const STREAM: bool>(self, x: F32x16, p: *mut bf16) {
+        unsafe fn store_bf16(self, x: F32x16, p: *mut bf16) {
             // SAFETY: as above.
             unsafe {
                 let bits = _mm512_castps_si512(x.0);
@@ -118,7 +108,7 @@ mod x86 {
                 let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x.0, x.0);
                 let rounded = _mm512_srli_epi32::<16>(sum);
                 let result = _mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(QUIET));
-                store::<STREAM>(p.cast(), _mm512_cvtepi32_epi16(result));
+                _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(result));
             }
         }
     }
@@ -152,12 +142,12 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_f16<const STREAM: bool>(self, x: F32x8x2, p: *mut f16) {
+        unsafe fn store_f16(self, x: F32x8x2, p: *mut f16) {
             // SAFETY: as above.
             unsafe {
                 let low = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0);
                 let high = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.1);
-                store::<STREAM>(p.cast(), _mm256_set_m128i(high, low));
+                _mm256_storeu_si256(p.cast(), _mm256_set_m128i(high, low));
             }
         }
 
@@ -175,11 +165,11 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_bf16<const STREAM: bool>(self, x: F32x8x2, p: *mut bf16) {
+        unsafe fn store_bf16(self, x: F32x8x2, p: *mut bf16) {
             // SAFETY: as above.
             unsafe {
                 let packed = _mm256_packus_epi32(round_bf16(x.0), round_bf16(x.1));
-                store::<STREAM>(p.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
+                _mm256_storeu_si256(p.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
             }
         }
     }

@@ -43,6 +43,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod half;
+mod halves;
 mod level;
 mod scalar;
 mod vector;
@@ -57,6 +58,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use half::Half;
+pub use halves::Halves;
 pub use level::{Level, available, dispatch, dispatch_at, level, pin};
 pub use scalar::Scalar;
 pub use vector::{Element, Kernel, Mask, Simd, V, Vector};
