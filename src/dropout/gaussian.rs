@@ -1,8 +1,11 @@
 //! Layer 2: multiplicative Gaussian noise with dropout's mean and variance (Srivastava et al. 2014, section 10).
 
 use super::Sample;
-use crate::rng::{Key, Rounds, normal_step};
-use crate::simd::{Aes, AesKernel, Element, STEP, V, Vector, aes_level, dispatch_aes_at};
+use crate::rng::{Key, NORMAL_STEPS, Rounds, normal_steps};
+use crate::simd::{Aes, AesKernel, Element, Half, Halves, STEP, V, Vector, aes_level, dispatch_aes_at};
+
+/// Elements whose variates are drawn together.
+const PIECE: usize = NORMAL_STEPS * STEP;
 
 /// A contiguous run; its maker promises `n` elements at `x` and `y`.
 struct Multiply<T> {
@@ -19,59 +22,55 @@ impl<T: Sample> AesKernel for Multiply<T> {
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let Self { key, offset, deviation, x, y, n } = self;
-        let (rounds, deviation) = (Rounds::new(a, key), T::Work::from_f64(deviation));
-        let mut buffer = [T::ZERO; STEP];
-        // A block makes four variates; the first one's may begin before the run.
-        let (mut block, skip) = (offset / 4, (offset % 4) as usize);
-        let head = if skip == 0 { 0 } else { n.min(STEP - skip) };
-        // SAFETY: all parts are within the run by the maker's promise, and a step is within the buffer.
-        unsafe {
-            if head > 0 {
-                let p = buffer.as_mut_ptr();
-                std::ptr::copy_nonoverlapping(x, p.add(skip), head);
-                multiply(a, &rounds, block, deviation, p, p);
-                std::ptr::copy_nonoverlapping(p.add(skip), y, head);
-                block += STEP as u64 / 4;
+        let Self { key, offset, deviation, mut x, mut y, mut n } = self;
+        let (rounds, s) = (Rounds::new(a, key), a.simd());
+        let deviation = V::<A::Simd, T::Work>::splat(s, T::Work::from_f64(deviation));
+        let mut z = [[V::<A::Simd, f32>::zero(s); 2]; NORMAL_STEPS];
+        let mut buffer = [T::ZERO; PIECE];
+        // A block makes four variates; the first piece may begin within one.
+        let (mut block, mut skip) = (offset / 4, (offset % 4) as usize);
+        while n > 0 {
+            let count = n.min(PIECE - skip);
+            let z = &mut z[..(skip + count).div_ceil(STEP)];
+            normal_steps(a, &rounds, block, z);
+            // SAFETY: the piece lies within the run by the maker's promise, and within the buffer.
+            unsafe {
+                if skip == 0 && count.is_multiple_of(STEP) {
+                    multiply(s, z, deviation, x, y);
+                } else {
+                    let p = buffer.as_mut_ptr();
+                    std::ptr::copy_nonoverlapping(x, p.add(skip), count);
+                    multiply(s, z, deviation, p, p);
+                    std::ptr::copy_nonoverlapping(p.add(skip), y, count);
+                }
             }
-            let (x, y, left) = (x.add(head), y.add(head), n - head);
-            for at in (0..left / STEP * STEP).step_by(STEP) {
-                multiply(a, &rounds, block, deviation, x.add(at), y.add(at));
-                block += STEP as u64 / 4;
-            }
-            let (at, rest) = (left / STEP * STEP, left % STEP);
-            if rest > 0 {
-                let p = buffer.as_mut_ptr();
-                std::ptr::copy_nonoverlapping(x.add(at), p, rest);
-                multiply(a, &rounds, block, deviation, p, p);
-                std::ptr::copy_nonoverlapping(p, y.add(at), rest);
-            }
+            (x, y, n) = (x.wrapping_add(count), y.wrapping_add(count), n - count);
+            (block, skip) = (block + PIECE as u64 / 4, 0);
         }
     }
 }
 
-/// A step whose first variate begins block `block`.
+/// Whole steps: elements times `1 + deviation * z`.
 ///
 /// # Safety
-/// [`STEP`] elements are readable at `x` and writable at `y`; `x == y` is fine, other overlap is not.
+/// [`STEP`] elements for each entry of `z` are readable at `x` and writable at `y`; `x == y` is fine, other overlap is
+/// not.
 #[inline(always)]
-unsafe fn multiply<A: Aes, T: Sample>(
-    a: A,
-    rounds: &Rounds<A>,
-    block: u64,
-    deviation: T::Work,
+unsafe fn multiply<S: Half + Halves, T: Sample>(
+    s: S,
+    z: &[[V<S, f32>; 2]],
+    deviation: V<S, T::Work>,
     x: *const T,
     y: *mut T,
 ) {
-    let s = a.simd();
-    let one = V::<A::Simd, T::Work>::splat(s, T::Work::ONE);
-    let deviation = V::<A::Simd, T::Work>::splat(s, deviation);
-    let normal = normal_step(a, rounds, block);
+    let one = V::<S, T::Work>::splat(s, T::Work::ONE);
     let lanes = <T::Work as Element>::LANES;
-    for part in 0..STEP / lanes {
-        let factor = T::part(s, normal, part).mul_add(deviation, one);
-        // SAFETY: a vector of the step.
-        unsafe { T::times(s, factor, x.add(part * lanes), y.add(part * lanes)) };
+    for (i, &z) in z.iter().enumerate() {
+        for part in 0..STEP / lanes {
+            let (factor, at) = (T::part(s, z, part).mul_add(deviation, one), i * STEP + part * lanes);
+            // SAFETY: a vector of a step.
+            unsafe { T::times(s, factor, x.add(at), y.add(at)) };
+        }
     }
 }
 

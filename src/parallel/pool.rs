@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
+use super::parts::Parts;
 use super::{Barrier, Member};
 use crate::error::{Error, Result};
 
@@ -149,13 +150,26 @@ fn run_by_reference(run: &(impl Fn(usize) + Sync), index: usize) {
 }
 
 /// Runs `work` over parts of `0..count`, in parallel where there are at least two `grain`s of items.
+///
+/// Parts are handed out one by one, and the caller takes all that nobody else does: a helper that the system has not
+/// woken yet, as on a machine with more work than cores, keeps nobody waiting.
 pub fn for_each_range<F>(count: usize, grain: usize, work: F)
 where
     F: Fn(Range<usize>) + Sync,
 {
     let threads = num_threads().min(count / grain.max(1));
-    if threads < 2 {
-        return work(0..count);
-    }
-    team(threads, |member| work(member.share(count)));
+    let Some(claim) = Claim::new(threads) else { return work(0..count) };
+    let part = part_size(count, grain, threads);
+    let parts = Parts::new(count.div_ceil(part), |i| work(i * part..count.min((i + 1) * part)));
+    parts.run(threads - 1, &claim.0.helpers);
+}
+
+/// Parts for each thread, if they are not too small: enough that a late thread leaves little to wait for.
+const PARTS_PER_THREAD: usize = 8;
+
+/// Items of a part. Long parts are whole multiples of a group of decisions, so that all begin as the first one does.
+fn part_size(count: usize, grain: usize, threads: usize) -> usize {
+    const GROUP: usize = 128;
+    let size = count.div_ceil(PARTS_PER_THREAD * threads).max(grain.div_ceil(2));
+    if size < 32 * GROUP { size } else { size.next_multiple_of(GROUP) }
 }

@@ -18,6 +18,41 @@ fn ranges_cover_everything_once() {
 }
 
 #[test]
+fn a_panic_of_a_part_reaches_the_caller_and_the_pool_goes_on() {
+    for _ in 0..200 {
+        let outcome = std::panic::catch_unwind(|| {
+            for_each_range(1000, 2, |range| assert!(!range.contains(&700), "part fails"));
+        });
+        assert!(outcome.is_err());
+        let sum = AtomicUsize::new(0);
+        for_each_range(1000, 2, |range| {
+            sum.fetch_add(range.sum(), Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 1000 * 999 / 2);
+    }
+}
+
+#[test]
+fn a_helper_that_does_not_come_keeps_nobody_waiting() {
+    // The only thread of the pool is busy until the caller is through.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (entered, inside) = std::sync::mpsc::channel();
+    pool.spawn(move || {
+        entered.send(()).expect("the test listens");
+        let _ = wait.recv();
+    });
+    inside.recv().expect("the thread runs");
+    let done = AtomicUsize::new(0);
+    parts::Parts::new(100, |_| {
+        done.fetch_add(1, Ordering::Relaxed);
+    })
+    .run(1, &pool);
+    assert_eq!(done.into_inner(), 100);
+    drop(release);
+}
+
+#[test]
 fn nobody_passes_a_barrier_early() {
     let arrived = AtomicUsize::new(0);
     team(3, |member| {

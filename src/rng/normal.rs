@@ -9,26 +9,30 @@ use super::{Key, Rounds};
 use crate::math::{ln_of_normal, sin_cos_2pi};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, V, Vector, aes_level, dispatch_aes_at};
 
-/// Normal variates of blocks `block` to `block + 7`, in order.
-#[inline(always)]
-pub fn normal_step<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> [V<A::Simd, f32>; 2] {
-    let s = a.simd();
-    let low = rounds.apply(a, rounds.counters(a, block));
-    let high = rounds.apply(a, rounds.counters(a, block.wrapping_add(4)));
-    let (u1, u2) = a.unit_pairs(low, high);
-    let r = ln_of_normal(s, u1).mul(V::<A::Simd, f32>::splat(s, -2.0)).sqrt();
-    let (sin, cos) = sin_cos_2pi(s, u2);
-    a.join_pairs(r.mul(cos), r.mul(sin))
-}
+/// Steps of [`STEP`] variates that are made together, see [`normal_steps`].
+pub const NORMAL_STEPS: usize = 8;
 
-/// [`normal_step`] in memory.
+/// Variates of consecutive blocks from `block` on, [`STEP`] of them (8 blocks) an entry of `z`, in order.
+///
+/// In three passes over a few entries: from counter to product a step is a chain of some 200 cycles, of which the
+/// processor can hold one and a half; chains of a third overlap.
 #[inline(always)]
-pub fn normal_lanes<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> [f32; STEP] {
-    let mut lanes = [0.0; STEP];
-    let [low, high] = normal_step(a, rounds, block);
-    low.write(&mut lanes[..STEP / 2]);
-    high.write(&mut lanes[STEP / 2..]);
-    lanes
+pub fn normal_steps<A: Aes>(a: A, rounds: &Rounds<A>, mut block: u64, z: &mut [[V<A::Simd, f32>; 2]]) {
+    let s = a.simd();
+    for z in z.iter_mut() {
+        let low = rounds.apply(a, rounds.counters(a, block));
+        let high = rounds.apply(a, rounds.counters(a, block.wrapping_add(4)));
+        *z = a.unit_pairs(low, high).into();
+        block = block.wrapping_add(STEP as u64 / 4);
+    }
+    for [u1, _] in z.iter_mut() {
+        *u1 = ln_of_normal(s, *u1).mul(V::<A::Simd, f32>::splat(s, -2.0)).sqrt();
+    }
+    for z in z.iter_mut() {
+        let [r, u2] = *z;
+        let (sin, cos) = sin_cos_2pi(s, u2);
+        *z = a.join_pairs(r.mul(cos), r.mul(sin));
+    }
 }
 
 struct Normals<'a, T> {
@@ -42,12 +46,20 @@ impl<T: Copy + From<f32>> AesKernel for Normals<'_, T> {
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let rounds = Rounds::new(a, self.key);
+        let (rounds, s) = (Rounds::new(a, self.key), a.simd());
         let (first, blocks) = blocks_of(self.offset, self.out.len(), 4);
-        for i in (0..blocks).step_by(8) {
-            let block = first + i;
-            let variates = normal_lanes(a, &rounds, block).map(T::from);
-            place(self.out, (4 * block).wrapping_sub(self.offset) as i64, &variates);
+        let mut z = [[V::<A::Simd, f32>::zero(s); 2]; NORMAL_STEPS];
+        let whole = (NORMAL_STEPS * STEP) as u64 / 4;
+        for from in (0..blocks).step_by(whole as usize) {
+            let steps = ((blocks - from).min(whole) * 4).div_ceil(STEP as u64) as usize;
+            normal_steps(a, &rounds, first + from, &mut z[..steps]);
+            for (i, [low, high]) in z[..steps].iter().enumerate() {
+                let mut lanes = [0.0; STEP];
+                low.write(&mut lanes[..STEP / 2]);
+                high.write(&mut lanes[STEP / 2..]);
+                let at = 4 * (first + from) + (i * STEP) as u64;
+                place(self.out, at.wrapping_sub(self.offset) as i64, &lanes.map(T::from));
+            }
         }
     }
 }

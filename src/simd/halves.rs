@@ -109,10 +109,18 @@ mod x86 {
 
     /// The upper half of every lane of 32 bits.
     const UPPER: i32 = !0xFFFF;
-    /// Odd lanes of 16 bits.
-    const ODD: __mmask32 = 0xAAAA_AAAA;
-    /// `0x7FFE | (a & 1)` as a truth table over `a`, `1` and `0x7FFE`.
-    const HALF_BELOW: i32 = 0b1110_1010;
+    /// Adding this and the lowest bit that stays carries as rounding to nearest even does.
+    const BELOW_HALF: i32 = 0x7FFF;
+
+    /// bfloat16 in the upper half of every lane, something in the lower.
+    #[inline(always)]
+    fn rounded(x: __m512) -> __m512i {
+        op!({
+            let bits = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(BELOW_HALF)), odd)
+        })
+    }
 
     impl Halves for Avx512 {
         type Halves = __m512i;
@@ -157,14 +165,8 @@ mod x86 {
         #[inline(always)]
         fn narrow_bf16(self, x: [F32x16; 2]) -> __m512i {
             op!({
-                let (even, odd) = (_mm512_castps_si512(x[0].0), _mm512_castps_si512(x[1].0));
-                let upper = _mm512_mask_mov_epi16(_mm512_srli_epi32::<16>(even), ODD, odd);
-                let lower = _mm512_mask_mov_epi16(even, ODD, _mm512_slli_epi32::<16>(odd));
-                // An average is (a + b + 1) >> 1 without overflow: bit 15 is the carry of rounding to nearest even.
-                let below =
-                    _mm512_ternarylogic_epi32::<HALF_BELOW>(upper, _mm512_set1_epi16(1), _mm512_set1_epi16(0x7FFE));
-                let carry = _mm512_srli_epi16::<15>(_mm512_avg_epu16(lower, below));
-                _mm512_add_epi16(upper, carry)
+                let even = _mm512_srli_epi32::<16>(rounded(x[0].0));
+                _mm512_mask_mov_epi16(even, 0xAAAA_AAAA, rounded(x[1].0))
             })
         }
 
@@ -201,16 +203,20 @@ mod x86 {
         })
     }
 
-    /// The inverse: see the same for 512 bits.
+    /// As [`rounded`].
+    #[inline(always)]
+    fn rounded_eight(x: __m256) -> __m256i {
+        op!({
+            let bits = _mm256_castps_si256(x);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(BELOW_HALF)), odd)
+        })
+    }
+
+    /// The inverse of [`wide_bf16`].
     #[inline(always)]
     fn round_bf16(x: F32x8x2) -> __m256i {
-        op!({
-            let (even, odd) = (_mm256_castps_si256(x.0), _mm256_castps_si256(x.1));
-            let upper = _mm256_blend_epi16::<0xAA>(_mm256_srli_epi32::<16>(even), odd);
-            let lower = _mm256_blend_epi16::<0xAA>(even, _mm256_slli_epi32::<16>(odd));
-            let below = _mm256_or_si256(_mm256_and_si256(upper, _mm256_set1_epi16(1)), _mm256_set1_epi16(0x7FFE));
-            _mm256_add_epi16(upper, _mm256_srli_epi16::<15>(_mm256_avg_epu16(lower, below)))
-        })
+        op!(_mm256_blend_epi16::<0xAA>(_mm256_srli_epi32::<16>(rounded_eight(x.0)), rounded_eight(x.1)))
     }
 
     /// Eight `f32` in double precision.
