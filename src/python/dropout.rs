@@ -1,23 +1,22 @@
-//! Layer 5: dropout, its relatives and their masks, from NumPy arrays to NumPy arrays.
+//! Layer 5: dropout and its gradient, from NumPy arrays to NumPy arrays; what all calls of the family have in common.
 
 use half::{bf16, f16};
-use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyMemoryError;
+use numpy::PyUntypedArrayMethods;
 use pyo3::prelude::*;
 
-use super::arguments::{Noise, array_pieces, gaussian_rate_of, offset_of, pieces, rate_of, shape_of};
-use super::floats::{Floats, Kind, uninitialised};
+use super::arguments::{Noise, array_pieces, offset_of, rate_of};
+use super::floats::{Floats, Kind};
 use super::key::key_of;
 use crate::dropout as kernels;
-use crate::dropout::{Affine, Decisions, Sample, Scale, Transform};
+use crate::dropout::{Decisions, Sample, Scale, Transform};
 use crate::rng::{Key, Threshold, domain};
 use crate::simd::aes_level;
 
-type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
-type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+pub(super) type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
+pub(super) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// From so many elements on other Python threads may run meanwhile; below, handing over costs more than the work.
-const RELEASE: usize = 1 << 14;
+pub(super) const RELEASE: usize = 1 << 14;
 
 /// Pointers that cross the release of the interpreter's lock.
 struct Ends(*const u8, *mut u8);
@@ -36,7 +35,7 @@ fn released<F: FnOnce(&Ends) + Send>(py: Python<'_>, elements: usize, ends: Ends
 }
 
 /// What all calls of the dropout family have in common, checked.
-struct Call<'py> {
+pub(super) struct Call<'py> {
     x: Floats<'py>,
     out: Floats<'py>,
     noise: Noise,
@@ -48,7 +47,7 @@ struct Call<'py> {
 impl<'py> Call<'py> {
     #[inline]
     #[allow(clippy::too_many_arguments, reason = "the arguments of the Python functions")]
-    fn new(
+    pub(super) fn new(
         x: Floats<'py>,
         rate: f64,
         key: Key,
@@ -78,7 +77,7 @@ impl<'py> Call<'py> {
     }
 
     /// The values unchanged.
-    fn copy(self) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn copy(self) -> PyResult<Bound<'py, PyAny>> {
         if self.x.data() != self.out.data() {
             self.x.array.py().import("numpy")?.call_method1("copyto", (&self.out.array, &self.x.array))?;
         }
@@ -87,7 +86,7 @@ impl<'py> Call<'py> {
 
     /// Transforms all elements.
     #[inline]
-    fn apply<F: Transform<f32> + Transform<f64>>(self, transform: F) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn apply<F: Transform<f32> + Transform<f64>>(self, transform: F) -> PyResult<Bound<'py, PyAny>> {
         match self.x.kind {
             Kind::F32 => self.apply_as::<f32, F>(transform),
             Kind::F64 => self.apply_as::<f64, F>(transform),
@@ -123,7 +122,7 @@ impl<'py> Call<'py> {
     }
 
     /// Multiplies all elements by Gaussian noise.
-    fn gaussian(self, rate: f64) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn gaussian(self, rate: f64) -> PyResult<Bound<'py, PyAny>> {
         match self.x.kind {
             Kind::F32 => self.gaussian_as::<f32>(rate),
             Kind::F64 => self.gaussian_as::<f64>(rate),
@@ -269,308 +268,4 @@ pub fn dropout_backward<'py>(
     let (rate, key) = (rate_of(rate)?, key_of(key)?);
     let call = Call::new(dy, rate, key, noise_shape, rows_per_mask, offset, out)?;
     if rate == 0.0 { call.copy() } else { call.apply(Scale::inverted(rate)) }
-}
-
-/// The mask that `dropout` applies.
-///
-/// Parameters
-/// ----------
-/// shape : int or tuple of int
-///     Shape of the array to be masked.
-/// rate, key, noise_shape, rows_per_mask, offset
-///     As for `dropout`.
-/// packed : bool
-///     Return bits instead: 8 decisions a byte, the first in the lowest bit, as
-///     ``np.unpackbits(..., bitorder="little")`` reads them.
-///
-/// Returns
-/// -------
-/// ndarray of bool, `shape`
-///     True where an element is kept. Packed: ndarray of uint8, one dimension, in C order; unused bits of
-///     the last byte are 0.
-///
-/// Raises
-/// ------
-/// ValueError, TypeError
-///     As `dropout`.
-///
-/// Examples
-/// --------
-/// >>> import dropfast as df
-/// >>> mask = df.dropout_mask((1000,), 0.25, df.Key(0))
-/// >>> bool(700 < mask.sum() < 800)
-/// True
-/// >>> df.dropout_mask((4, 3), 0.5, df.Key(0), noise_shape=(None, 1)).shape
-/// (4, 3)
-#[pyfunction]
-#[pyo3(
-    signature = (shape, rate, key, noise_shape=None, rows_per_mask=None, offset=None, packed=false),
-    text_signature = "(shape, rate, key, noise_shape=None, rows_per_mask=1, offset=0, packed=False)"
-)]
-pub fn dropout_mask<'py>(
-    shape: Argument<'_, 'py>,
-    rate: Argument<'_, 'py>,
-    key: Argument<'_, 'py>,
-    noise_shape: Optional<'_, 'py>,
-    rows_per_mask: Optional<'_, 'py>,
-    offset: Optional<'_, 'py>,
-    packed: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = shape.py();
-    let shape = shape_of(shape)?;
-    let (rate, key) = (rate_of(rate)?, key_of(key)?);
-    let noise = Noise::of(&shape, noise_shape, rows_per_mask)?;
-    let size = noise.size(&shape);
-    let offset = offset_of(offset, size)?;
-    let decisions = Decisions { key, threshold: Threshold::new(rate), offset };
-    let full = noise == Noise::Full;
-    let elements = shape.iter().product::<usize>();
-    if packed && full {
-        let bits = new_bytes(py, elements.div_ceil(8), |out| {
-            kernels::mask_bits(aes_level(), decisions, elements, out);
-        })?;
-        return Ok(bits.into_any());
-    }
-    let mut drawn = Vec::new();
-    if !full {
-        drawn.try_reserve_exact(size as usize).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
-        drawn.resize(size as usize, 0);
-    }
-    let bytes = new_bytes(py, elements, |out| {
-        if full {
-            kernels::mask_bools(aes_level(), decisions, out);
-        } else {
-            expanded(decisions, drawn, &shape, &noise, out);
-        }
-    })?;
-    let numpy = py.import("numpy")?;
-    if packed {
-        let arguments = [("bitorder", "little")];
-        return numpy.call_method("packbits", (bytes,), Some(&pyo3::types::IntoPyDict::into_py_dict(arguments, py)?));
-    }
-    bytes.call_method1("view", (numpy.getattr("bool_")?,))?.call_method1("reshape", (shape,))
-}
-
-/// A new array of bytes, filled without the interpreter's lock.
-fn new_bytes<'py>(
-    py: Python<'py>,
-    n: usize,
-    fill: impl FnOnce(&mut [u8]) + Send,
-) -> PyResult<Bound<'py, PyArray1<u8>>> {
-    // SAFETY: every byte is written below before anybody reads it.
-    let array = unsafe { uninitialised::<u8>(py, n)? };
-    // SAFETY: new and contiguous, nobody else has it.
-    let out = unsafe { array.as_slice_mut()? };
-    if n < RELEASE {
-        fill(out);
-    } else {
-        py.detach(|| fill(out));
-    }
-    Ok(array)
-}
-
-/// The mask of an array from noise that is smaller than it.
-fn expanded(decisions: Decisions, mut drawn: Vec<u8>, shape: &[usize], noise: &Noise, out: &mut [u8]) {
-    kernels::mask_bools(aes_level(), decisions, &mut drawn);
-    let mut strides = vec![0; shape.len()];
-    let mut stride = 1;
-    for (i, &size) in shape.iter().enumerate().rev() {
-        strides[i] = stride;
-        stride *= size as isize;
-    }
-    for piece in pieces(shape, &vec![0; shape.len()], &strides, noise) {
-        kernels::expand(&piece.layout, &drawn[piece.noise as usize..], &mut out[piece.output as usize..]);
-    }
-}
-
-/// Alpha dropout: dropped elements become SELU's saturation value, then all are rescaled.
-///
-/// Keeps mean 0 and variance 1 of its input (Klambauer et al., "Self-normalizing neural networks", 2017):
-/// kept elements become a x + b, dropped ones a alpha' + b, with alpha' = -1.7580993408473766,
-/// a = ((1 - rate) (1 + rate alpha'^2))^(-1/2) and b = -a alpha' rate. At rate 1 all elements are +0.0.
-///
-/// Parameters
-/// ----------
-/// x : ndarray of float16, bfloat16, float32 or float64
-///     Any shape and layout.
-/// rate : float
-///     Probability to drop an element, in [0, 1].
-/// key, training, noise_shape, offset, out
-///     As for `dropout`, whose mask it shares.
-///
-/// Returns
-/// -------
-/// ndarray
-///     Of x's shape and dtype.
-///
-/// Raises
-/// ------
-/// ValueError, TypeError
-///     As `dropout`.
-///
-/// Examples
-/// --------
-/// >>> import dropfast as df
-/// >>> import numpy as np
-/// >>> y = df.alpha_dropout(np.random.default_rng(0).normal(size=100_000), 0.2, df.Key(0))
-/// >>> bool(abs(y.mean()) < 0.02 and abs(y.std() - 1) < 0.02)
-/// True
-#[pyfunction]
-#[pyo3(
-    signature = (x, rate, key, training=true, noise_shape=None, offset=None, out=None),
-    text_signature = "(x, rate, key, training=True, noise_shape=None, offset=0, out=None)"
-)]
-pub fn alpha_dropout<'py>(
-    x: Argument<'_, 'py>,
-    rate: Argument<'_, 'py>,
-    key: Argument<'_, 'py>,
-    training: bool,
-    noise_shape: Optional<'_, 'py>,
-    offset: Optional<'_, 'py>,
-    out: Optional<'_, 'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let x = Floats::of("x", x)?;
-    let (rate, key) = (rate_of(rate)?, key_of(key)?);
-    let call = Call::new(x, rate, key, noise_shape, None, offset, out)?;
-    if !training || rate == 0.0 { call.copy() } else { call.apply(Affine::alpha(rate)) }
-}
-
-/// Gradient of `alpha_dropout` with respect to x: a dy where kept, +0.0 where dropped.
-///
-/// Parameters
-/// ----------
-/// dy : ndarray of float16, bfloat16, float32 or float64
-///     Gradient with respect to the result.
-/// rate, key, noise_shape, offset
-///     As given to `alpha_dropout`.
-/// out : ndarray, optional
-///     Where to write; may be dy itself.
-///
-/// Returns
-/// -------
-/// ndarray
-///     Of dy's shape and dtype.
-///
-/// Raises
-/// ------
-/// ValueError, TypeError
-///     As `dropout`.
-///
-/// Examples
-/// --------
-/// >>> import dropfast as df
-/// >>> import numpy as np
-/// >>> df.alpha_dropout_backward(np.ones(3), 0.0, df.Key(0)).tolist()
-/// [1.0, 1.0, 1.0]
-#[pyfunction]
-#[pyo3(
-    signature = (dy, rate, key, noise_shape=None, offset=None, out=None),
-    text_signature = "(dy, rate, key, noise_shape=None, offset=0, out=None)"
-)]
-pub fn alpha_dropout_backward<'py>(
-    dy: Argument<'_, 'py>,
-    rate: Argument<'_, 'py>,
-    key: Argument<'_, 'py>,
-    noise_shape: Optional<'_, 'py>,
-    offset: Optional<'_, 'py>,
-    out: Optional<'_, 'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let dy = Floats::of("dy", dy)?;
-    let (rate, key) = (rate_of(rate)?, key_of(key)?);
-    let call = Call::new(dy, rate, key, noise_shape, None, offset, out)?;
-    if rate == 0.0 { call.copy() } else { call.apply(Scale::alpha_gradient(rate)) }
-}
-
-/// Gaussian dropout: multiply by noise of mean 1 and standard deviation sqrt(rate / (1 - rate)).
-///
-/// Dropout's multiplicative Gaussian relative (Srivastava et al. 2014, section 10). Element i takes normal
-/// variate i of the key's stream with the Gaussian domain folded in.
-///
-/// Parameters
-/// ----------
-/// x : ndarray of float16, bfloat16, float32 or float64
-///     Any shape and layout.
-/// rate : float
-///     Drop probability of the dropout that has the same variance, in [0, 1).
-/// key, training, offset, out
-///     As for `dropout`.
-///
-/// Returns
-/// -------
-/// ndarray
-///     Of x's shape and dtype.
-///
-/// Raises
-/// ------
-/// ValueError
-///     If `rate` is not in [0, 1), or `offset` or `out` is outside what is accepted.
-/// TypeError
-///     As `dropout`.
-///
-/// Examples
-/// --------
-/// >>> import dropfast as df
-/// >>> import numpy as np
-/// >>> y = df.gaussian_dropout(np.ones(100_000), 0.5, df.Key(0))
-/// >>> bool(abs(y.mean() - 1) < 0.02 and abs(y.std() - 1) < 0.02)
-/// True
-#[pyfunction]
-#[pyo3(
-    signature = (x, rate, key, training=true, offset=None, out=None),
-    text_signature = "(x, rate, key, training=True, offset=0, out=None)"
-)]
-pub fn gaussian_dropout<'py>(
-    x: Argument<'_, 'py>,
-    rate: Argument<'_, 'py>,
-    key: Argument<'_, 'py>,
-    training: bool,
-    offset: Optional<'_, 'py>,
-    out: Optional<'_, 'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let x = Floats::of("x", x)?;
-    let (rate, key) = (gaussian_rate_of(rate)?, key_of(key)?);
-    let call = Call::new(x, rate, key, None, None, offset, out)?;
-    if !training || rate == 0.0 { call.copy() } else { call.gaussian(rate) }
-}
-
-/// Gradient of `gaussian_dropout` with respect to x: dy times the same noise, drawn again.
-///
-/// Parameters
-/// ----------
-/// dy : ndarray of float16, bfloat16, float32 or float64
-///     Gradient with respect to the result.
-/// rate, key, offset
-///     As given to `gaussian_dropout`.
-/// out : ndarray, optional
-///     Where to write; may be dy itself.
-///
-/// Returns
-/// -------
-/// ndarray
-///     Of dy's shape and dtype.
-///
-/// Raises
-/// ------
-/// ValueError, TypeError
-///     As `gaussian_dropout`.
-///
-/// Examples
-/// --------
-/// >>> import dropfast as df
-/// >>> import numpy as np
-/// >>> df.gaussian_dropout_backward(np.ones(2), 0.0, df.Key(0)).tolist()
-/// [1.0, 1.0]
-#[pyfunction]
-#[pyo3(signature = (dy, rate, key, offset=None, out=None), text_signature = "(dy, rate, key, offset=0, out=None)")]
-pub fn gaussian_dropout_backward<'py>(
-    dy: Argument<'_, 'py>,
-    rate: Argument<'_, 'py>,
-    key: Argument<'_, 'py>,
-    offset: Optional<'_, 'py>,
-    out: Optional<'_, 'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let dy = Floats::of("dy", dy)?;
-    let (rate, key) = (gaussian_rate_of(rate)?, key_of(key)?);
-    let call = Call::new(dy, rate, key, None, None, offset, out)?;
-    if rate == 0.0 { call.copy() } else { call.gaussian(rate) }
 }
