@@ -202,7 +202,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Apply<'_, T, F> {
             return a.run(Fill { transform, y, n: left });
         }
         let ready = transform.ready(a.simd());
-        if stream {
+        if stream && A::LEVEL != AesLevel::Soft {
             let sink = Elements::<A, T, F, true> { transform, ready, x, y };
             let mut run = Run { decisions, table, sink, left };
             // Up to an aligned line of the output, however many elements that takes.

@@ -1,7 +1,7 @@
 //! Layer 0: numbered parts of one job, taken by whoever comes; nobody waits for a thread that has not come.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
@@ -16,8 +16,8 @@ unsafe impl Sync for Work {}
 /// The job: it outlives the call where a helper comes late, but its `work` is then not touched any more.
 struct Job {
     work: Work,
-    parts: usize,
-    next: AtomicUsize,
+    /// Which parts somebody has taken.
+    taken: Vec<AtomicBool>,
     /// How many helpers are at work, and whether the caller lets no more in.
     inside: AtomicUsize,
     caller: Thread,
@@ -31,29 +31,29 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 const SPINS: usize = 2_000;
 
 impl Job {
-    /// Takes parts until none is left. What went wrong is kept for the caller.
-    fn take(&self) {
-        loop {
-            let part = self.next.fetch_add(1, SeqCst);
-            if part >= self.parts {
-                return;
+    /// Takes parts from `home` on, then from the start, until none is left: in one call after the other a thread gets
+    /// mostly the parts that are in its cache. What goes wrong is kept for the caller.
+    fn take(&self, home: usize) {
+        let parts = self.taken.len();
+        for part in (home..parts).chain(0..home) {
+            if self.taken[part].swap(true, SeqCst) {
+                continue;
             }
             // SAFETY: who is here is the caller or was let in by it, so that the caller waits.
             let work = unsafe { &*self.work.0 };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(part))) {
-                self.next.store(self.parts, SeqCst);
+                self.taken.iter().for_each(|taken| taken.store(true, SeqCst));
                 self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
-                return;
             }
         }
     }
 
     /// A helper's turn; nothing where the caller has left.
-    fn help(&self) {
+    fn help(&self, home: usize) {
         if self.inside.fetch_update(SeqCst, SeqCst, |n| (n & CLOSED == 0).then_some(n + 1)).is_err() {
             return;
         }
-        self.take();
+        self.take(home);
         if self.inside.fetch_sub(1, SeqCst) == CLOSED + 1 {
             self.caller.unpark();
         }
@@ -99,17 +99,16 @@ impl<F: Fn(usize) + Sync> Parts<F> {
         });
         let job = Arc::new(Job {
             work,
-            parts: self.parts,
-            next: AtomicUsize::new(0),
+            taken: (0..self.parts).map(|_| AtomicBool::new(false)).collect(),
             inside: AtomicUsize::new(0),
             caller: thread::current(),
             panic: Mutex::new(None),
         });
-        for _ in 0..helpers.min(self.parts - 1) {
-            let job = Arc::clone(&job);
-            pool.spawn(move || job.help());
+        for helper in 1..=helpers {
+            let (job, home) = (Arc::clone(&job), helper * self.parts / (helpers + 1));
+            pool.spawn(move || job.help(home));
         }
-        job.take();
+        job.take(0);
         job.close();
         let panic = job.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = panic {

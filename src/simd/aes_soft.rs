@@ -1,6 +1,7 @@
 //! Layer 0: AES without AES instructions: the exact rounds from tables. Operations only.
 //!
-//! The fallback, and the oracle of the other levels. Not for secrets: table look-ups leak their index by timing.
+//! The fallback, and the oracle of the other levels. Nothing here is worth the size of inlining it into every kernel.
+//! Not for secrets: table look-ups leak their index by timing.
 
 use super::aes::{Aes, AesKernel, AesLevel, MaskOf, Row};
 use super::{Scalar, V, Vector};
@@ -122,7 +123,7 @@ impl Aes for SoftAes {
         [words_of(low, high); 4]
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn advance(self, block: Self::Block, n: u64) -> Self::Block {
         block.map(|[a, b, c, d]| {
             let low = (u64::from(a) | u64::from(b) << 32).wrapping_add(n);
@@ -150,12 +151,12 @@ impl Aes for SoftAes {
         row.0 = self.to_words(block);
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn round(self, block: Self::Block, key: [u32; 4]) -> Self::Block {
         block.map(|state| full_round(&state, key))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn last_round(self, block: Self::Block, key: [u32; 4]) -> Self::Block {
         block.map(|state| final_round(&state, key))
     }
@@ -165,7 +166,7 @@ impl Aes for SoftAes {
         std::array::from_fn(|i| block[i / 4][i % 4])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn unit_pairs(self, low: Self::Block, high: Self::Block) -> (V<Scalar, f32>, V<Scalar, f32>) {
         let (low, high) = (self.to_words(low), self.to_words(high));
         let word = |i: usize, second: usize| [&low, &high][i % 2][i / 2 * 2 + second] >> 8;
@@ -174,7 +175,7 @@ impl Aes for SoftAes {
         (V::<Scalar, f32>::from_slice(Scalar, &lanes(0)), V::<Scalar, f32>::from_slice(Scalar, &lanes(1)))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn join_pairs(self, first: V<Scalar, f32>, second: V<Scalar, f32>) -> [V<Scalar, f32>; 2] {
         let pairs = [first.to_lanes(), second.to_lanes()];
         [0, 1].map(|high| {
@@ -188,12 +189,12 @@ impl Aes for SoftAes {
         word
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn at_least(self, block: Self::Block, bound: u16) -> u32 {
         lanes(&block).enumerate().fold(0, |bits, (i, lane)| bits | u32::from(lane >= bound) << i)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn equal(self, block: Self::Block, bound: u16) -> u32 {
         lanes(&block).enumerate().fold(0, |bits, (i, lane)| bits | (u32::from(lane == bound) << i))
     }
@@ -223,7 +224,7 @@ impl Aes for SoftAes {
         keep
     }
 
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn store_bools(self, keep: u32, p: *mut u8) {
         for i in 0..32 {
             // SAFETY: the caller promises 32 bytes.
@@ -234,7 +235,7 @@ impl Aes for SoftAes {
     #[inline(always)]
     fn prefetch<T>(self, _: *const T) {}
 
-    #[inline(always)]
+    #[inline(never)]
     fn choose(self, keep: u32, kept: [u16; 32], dropped: [u16; 32]) -> [u16; 32] {
         std::array::from_fn(|i| if keep >> i & 1 == 1 { kept[i] } else { dropped[i] })
     }
