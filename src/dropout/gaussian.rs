@@ -1,7 +1,7 @@
 //! Layer 2: multiplicative Gaussian noise with dropout's mean and variance (Srivastava et al. 2014, section 10).
 
 use super::Sample;
-use crate::rng::{Key, NORMAL_STEPS, Rounds, normal_steps};
+use crate::rng::{Key, NORMAL_STEPS, normal_lanes};
 use crate::simd::{Aes, AesKernel, Element, Half, Halves, STEP, V, Vector, aes_level, dispatch_aes_at};
 
 /// Elements whose variates are drawn together.
@@ -23,16 +23,16 @@ impl<T: Sample> AesKernel for Multiply<T> {
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
         let Self { key, offset, deviation, mut x, mut y, mut n } = self;
-        let (rounds, s) = (Rounds::new(a, key), a.simd());
+        let s = a.simd();
         let deviation = V::<A::Simd, T::Work>::splat(s, T::Work::from_f64(deviation));
-        let mut z = [[V::<A::Simd, f32>::zero(s); 2]; NORMAL_STEPS];
+        let mut z = [0.0; PIECE];
         let mut buffer = [T::ZERO; PIECE];
         // A block makes four variates; the first piece may begin within one.
         let (mut block, mut skip) = (offset / 4, (offset % 4) as usize);
         while n > 0 {
             let count = n.min(PIECE - skip);
-            let z = &mut z[..(skip + count).div_ceil(STEP)];
-            normal_steps(a, &rounds, block, z);
+            let z = &mut z[..(skip + count).next_multiple_of(STEP)];
+            normal_lanes(a, key, block, z);
             // SAFETY: the piece lies within the run by the maker's promise, and within the buffer.
             unsafe {
                 if skip == 0 && count.is_multiple_of(STEP) {
@@ -53,19 +53,14 @@ impl<T: Sample> AesKernel for Multiply<T> {
 /// Whole steps: elements times `1 + deviation * z`.
 ///
 /// # Safety
-/// [`STEP`] elements for each entry of `z` are readable at `x` and writable at `y`; `x == y` is fine, other overlap is
+/// As many elements as `z` has are readable at `x` and writable at `y`; `x == y` is fine, other overlap is
 /// not.
 #[inline(always)]
-unsafe fn multiply<S: Half + Halves, T: Sample>(
-    s: S,
-    z: &[[V<S, f32>; 2]],
-    deviation: V<S, T::Work>,
-    x: *const T,
-    y: *mut T,
-) {
+unsafe fn multiply<S: Half + Halves, T: Sample>(s: S, z: &[f32], deviation: V<S, T::Work>, x: *const T, y: *mut T) {
     let one = V::<S, T::Work>::splat(s, T::Work::ONE);
     let lanes = <T::Work as Element>::LANES;
-    for (i, &z) in z.iter().enumerate() {
+    for (i, z) in z.chunks_exact(STEP).enumerate() {
+        let z = [V::<S, f32>::read(s, z), V::<S, f32>::read(s, &z[STEP / 2..])];
         for part in 0..STEP / lanes {
             let (factor, at) = (T::part(s, z, part).mul_add(deviation, one), i * STEP + part * lanes);
             // SAFETY: a vector of a step.

@@ -17,7 +17,7 @@ pub const NORMAL_STEPS: usize = 8;
 /// In three passes over a few entries: from counter to product a step is a chain of some 200 cycles, of which the
 /// processor can hold one and a half; chains of a third overlap.
 #[inline(always)]
-pub fn normal_steps<A: Aes>(a: A, rounds: &Rounds<A>, mut block: u64, z: &mut [[V<A::Simd, f32>; 2]]) {
+fn normal_steps<A: Aes>(a: A, rounds: &Rounds<A>, mut block: u64, z: &mut [[V<A::Simd, f32>; 2]]) {
     let s = a.simd();
     for z in z.iter_mut() {
         let low = rounds.apply(a, rounds.counters(a, block));
@@ -35,6 +35,35 @@ pub fn normal_steps<A: Aes>(a: A, rounds: &Rounds<A>, mut block: u64, z: &mut [[
     }
 }
 
+/// Variates in memory, whole steps of them.
+struct Lanes<'a> {
+    key: Key,
+    block: u64,
+    out: &'a mut [f32],
+}
+
+impl AesKernel for Lanes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Aes>(self, a: A) {
+        let mut z = [[V::<A::Simd, f32>::zero(a.simd()); 2]; NORMAL_STEPS];
+        let z = &mut z[..self.out.len() / STEP];
+        normal_steps(a, &Rounds::new(a, self.key), self.block, z);
+        for ([low, high], out) in z.iter().zip(self.out.chunks_exact_mut(STEP)) {
+            low.write(&mut out[..STEP / 2]);
+            high.write(&mut out[STEP / 2..]);
+        }
+    }
+}
+
+/// Variates of consecutive blocks from `block` on: at most [`NORMAL_STEPS`] whole steps. Out of line, so that element
+/// types share it.
+#[inline(never)]
+pub fn normal_lanes<A: Aes>(a: A, key: Key, block: u64, out: &mut [f32]) {
+    a.run(Lanes { key, block, out });
+}
+
 struct Normals<'a, T> {
     key: Key,
     offset: u64,
@@ -46,19 +75,17 @@ impl<T: Copy + From<f32>> AesKernel for Normals<'_, T> {
 
     #[inline(always)]
     fn run<A: Aes>(self, a: A) {
-        let (rounds, s) = (Rounds::new(a, self.key), a.simd());
         let (first, blocks) = blocks_of(self.offset, self.out.len(), 4);
-        let mut z = [[V::<A::Simd, f32>::zero(s); 2]; NORMAL_STEPS];
-        let whole = (NORMAL_STEPS * STEP) as u64 / 4;
+        let mut lanes = [0.0; NORMAL_STEPS * STEP];
+        let whole = lanes.len() as u64 / 4;
         for from in (0..blocks).step_by(whole as usize) {
             let steps = ((blocks - from).min(whole) * 4).div_ceil(STEP as u64) as usize;
-            normal_steps(a, &rounds, first + from, &mut z[..steps]);
-            for (i, [low, high]) in z[..steps].iter().enumerate() {
-                let mut lanes = [0.0; STEP];
-                low.write(&mut lanes[..STEP / 2]);
-                high.write(&mut lanes[STEP / 2..]);
+            let lanes = &mut lanes[..steps * STEP];
+            normal_lanes(a, self.key, first + from, lanes);
+            for (i, step) in lanes.chunks_exact(STEP).enumerate() {
                 let at = 4 * (first + from) + (i * STEP) as u64;
-                place(self.out, at.wrapping_sub(self.offset) as i64, &lanes.map(T::from));
+                let step: [T; STEP] = std::array::from_fn(|i| T::from(step[i]));
+                place(self.out, at.wrapping_sub(self.offset) as i64, &step);
             }
         }
     }
