@@ -59,6 +59,16 @@ def test_rates_far_below_the_16_bits_that_usually_decide():
     assert not (more & ~few).any()
 
 
+@pytest.mark.parametrize("rate", [0.1, 1 / 3, 0.9])
+def test_the_bits_below_sixteen_count_at_middling_rates_too(rate):
+    # A count of all drops would not show 5e-6 of the rate; what differs from 16 bits' rate does.
+    n, coarse = 1 << 26, math.floor(rate * 2**16) / 2**16
+    fine, rough = (df.dropout_mask(n, each, KEY, packed=True) for each in (rate, coarse))
+    differ, expected = int(np.unpackbits(fine ^ rough).sum()), n * (rate - coarse)
+    assert not (fine & ~rough).any()
+    assert abs(differ - expected) < 5 * math.sqrt(expected)
+
+
 def signs(shape, rate, key, **options):
     """Decisions of mean 0 and variance 1."""
     mask = df.dropout_mask(shape, rate, key, **options)
