@@ -95,9 +95,14 @@ pub fn backward<S: Simd, T: Element>(
 /// product ran at half the speed.
 const STRIP: usize = 1 << 19;
 
+/// Rows of a strip of a kernel with `n` columns.
+pub fn strip_rows<T: Element>(n: usize) -> usize {
+    (STRIP / size_of::<T>() / n).max(48)
+}
+
 /// Cuts the `k` rows of `n` elements of a kernel into strips.
 pub fn strips<T: Element>(k: usize, n: usize) -> impl Iterator<Item = Range<usize>> {
-    let rows = (STRIP / size_of::<T>() / n).max(48);
+    let rows = strip_rows::<T>(n);
     (0..k).step_by(rows).map(move |start| start..k.min(start + rows))
 }
 

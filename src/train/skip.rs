@@ -10,10 +10,19 @@ use super::noise::{Draw, WORD};
 use super::plan::DensePlace;
 use super::workspace::Buffers;
 use crate::gemm::outer::RowGroup;
+use crate::gemm::panel::strip_rows;
 use crate::simd::Element;
 
-/// The least rate at which a product leaves out dropped units: below it, reading indices costs what they save.
-const LEAST_RATE: f64 = 0.05;
+/// The least share of a product's multiply-adds that it must leave out: picked rows run in shorter tiles, and lines of the
+/// kernel are read whole. With rates of .1 on both sides (.19) nothing was gained, with .1 and .25 (.33) a quarter of the time.
+const LEAST_SAVED: f64 = 0.25;
+
+/// The same for kernels so wide that a strip is fewer than [`FEW_ROWS`] rows: a tile carries its chains on every few steps.
+/// With 4096 outputs .33 lost a seventh of the time, .6 gained a seventh.
+const LEAST_SAVED_WIDE: f64 = 0.5;
+
+/// See [`LEAST_SAVED_WIDE`].
+const FEW_ROWS: usize = 64;
 
 /// The least number of rows that a weight gradient must save per group and tile: its registers are loaded and stored once a
 /// group, which takes the time of about three rows.
@@ -34,14 +43,17 @@ pub struct Skip {
 impl Skip {
     /// What to leave out at a step; None where nothing is.
     pub fn new<T: Element>(place: &DensePlace, draws: &[Draw]) -> Option<Self> {
-        let mut panels = usize::MAX;
+        let (mut panels, mut left) = (usize::MAX, 1.0);
         let mut side = |noise: Option<usize>| {
-            let draw = &draws[noise?];
-            let same = draw.noise.panels_per_mask(T::LANES)?;
-            (draw.noise.rate >= LEAST_RATE).then(|| panels = panels.min(same)).and(noise)
+            let layer = draws[noise?].noise;
+            panels = panels.min(layer.panels_per_mask(T::LANES)?);
+            left *= 1.0 - layer.rate;
+            noise
         };
         let (inputs, outputs) = (side(place.input_noise), side(place.output_noise));
-        (inputs.is_some() || outputs.is_some()).then_some(Self { inputs, outputs, panels })
+        let wide = strip_rows::<T>(place.outputs) < FEW_ROWS;
+        let least = if wide { LEAST_SAVED_WIDE } else { LEAST_SAVED };
+        (1.0 - left >= least).then_some(Self { inputs, outputs, panels })
     }
 
     /// Whether outputs are left out.
