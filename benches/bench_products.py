@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import dropfast as df
 from contenders import able_to
 from contenders.ours import CONTENDERS
 from dropfast import _core
@@ -51,6 +52,7 @@ def bench_product(measure, shape, kind, contender):
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
 def bench_multiply_add_loop(benchmark, contender):
     """The peak that a product can't pass: registers only, no memory."""
+    df.set_num_threads(contender.threads)
     rate = max(_core.fma_peak_gflops(contender.threads) for _ in range(5))
     benchmark.extra_info.update(case=["peak"], contender=contender.loop, gflops=rate)
     benchmark.pedantic(lambda: None)
