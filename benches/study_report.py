@@ -143,16 +143,18 @@ def draw_final(results: Results, settings: Sequence[Setting], epochs: int, path:
 
 def draw_time(results: Results, settings: Sequence[Setting], epochs: int, path: Path) -> None:
     """Mean accuracy by the seconds of training, a panel for each network and rate."""
-    chosen = groups(settings)
+    timed = [s for s in settings if not math.isnan(results.epoch_seconds(s))]
+    chosen = groups(timed)
+    lines = -(-len(chosen) // 2)
     figure, axes = plt.subplots(
-        len(chosen) // 2, 2, figsize=(11, 8), layout="constrained", squeeze=False
+        lines, 2, figsize=(11, 4 * lines), layout="constrained", squeeze=False
     )
-    for ax, ((architecture, rate), own) in zip(axes.flat, chosen.items(), strict=True):
+    for ax in axes.flat[len(chosen) :]:
+        ax.set_visible(False)
+    for ax, ((architecture, rate), own) in zip(axes.flat, chosen.items(), strict=False):
         for colour, setting in zip(COLOURS, own, strict=False):
             seconds = results.epoch_seconds(setting)
             finals = results.finals(setting, epochs)
-            if math.isnan(seconds) or not finals:
-                continue
             mean = np.mean(finals, axis=0)
             at = seconds * np.arange(1, len(mean) + 1)
             ax.plot(at, mean, color=colour, linewidth=1, label=f"{setting.rows}")
