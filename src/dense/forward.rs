@@ -98,10 +98,12 @@ impl<T: Real> Epilogue<T> for Finish<'_, T> {
     }
 }
 
-/// `values += bias`
-struct AddTo<'a, T> {
-    values: &'a mut [T],
-    bias: &'a [T],
+/// `values += bias`, of equal length.
+pub struct AddTo<'a, T> {
+    /// A row.
+    pub values: &'a mut [T],
+    /// What is added.
+    pub bias: &'a [T],
 }
 
 impl<T: Element> Kernel for AddTo<'_, T> {
@@ -127,7 +129,7 @@ const GRAIN: usize = 1 << 14;
 
 /// Turns rows of logits into probabilities and drops some; or, given softmax's result, gradients below dropout into
 /// gradients with respect to logits.
-pub(super) fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<Matrix<'_, T>>, masks: Option<Masks>) {
+pub fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<Matrix<'_, T>>, masks: Option<Masks>) {
     let (count, units, stride) = (rows.rows, rows.columns, rows.row_stride.unsigned_abs());
     if count == 0 || units == 0 {
         return;

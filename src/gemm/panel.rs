@@ -20,74 +20,113 @@ pub fn panels_at_once(level: Level) -> usize {
     }
 }
 
-/// `y[j][lane] = Σᵢ W[i, j] · x[i][lane]` for `count` panels: `kernel` is `W [k, n]` by rows, `x` has panels of `x_stride`
-/// elements with at least `k` features, `y` panels of `y_stride` elements with at least `n` features.
-///
-/// # Panics
-/// Where a slice is shorter than that.
-#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
-pub fn forward<S: Simd, T: Element>(
-    s: S,
-    (k, n): (usize, usize),
-    kernel: &[T],
-    count: usize,
-    x: &[T],
-    x_stride: usize,
-    y: &mut [T],
-    y_stride: usize,
-) {
-    assert_eq!(kernel.len(), k * n);
-    check(x.len(), x_stride, k * T::LANES, count);
-    check(y.len(), y_stride, n * T::LANES, count);
-    for rows in strips::<T>(k, n) {
-        let next = &kernel[rows.end * n..];
-        let a = Broadcast { start: kernel[rows.start * n..].as_ptr(), rows: Across, step: n };
-        s.run(Product {
-            steps: All(rows.len()),
-            a,
-            m: n,
-            b: x[rows.start * T::LANES..].as_ptr(),
-            b_stride: x_stride,
-            c: y.as_mut_ptr(),
-            c_stride: y_stride,
-            count,
-            carry: rows.start > 0,
-            next: Next::new(&next[..next.len().min(rows.len() * n)]),
+/// A kernel and the panels on both sides of it, one after another without gaps.
+pub struct PanelProduct<'a, T> {
+    /// `k` inputs and `n` outputs.
+    pub shape: (usize, usize),
+    /// `W [k, n]`, by rows.
+    pub kernel: &'a [T],
+    /// How many panels.
+    pub count: usize,
+    /// Panels that are read.
+    pub from: &'a [T],
+    /// Panels that are written.
+    pub to: &'a mut [T],
+}
+
+impl<T: Element> PanelProduct<'_, T> {
+    /// `y[j][lane] = Σᵢ W[i, j] · x[i][lane]` for panels `from` of inputs and `to` of outputs.
+    ///
+    /// # Panics
+    /// Where a slice is shorter than the shapes say.
+    pub fn forward<S: Simd>(mut self, s: S) {
+        let (k, n) = self.shape;
+        let panels = self.panels(k, n);
+        for rows in strips::<T>(k, n) {
+            let next = &self.kernel[rows.end * n..];
+            let a = Broadcast { start: self.kernel[rows.start * n..].as_ptr(), rows: Across, step: n };
+            s.run(Product {
+                steps: All(rows.len()),
+                a,
+                m: n,
+                carry: rows.start > 0,
+                next: Next::new(&next[..next.len().min(rows.len() * n)]),
+                panels: Panels { b: self.from[rows.start * T::LANES..].as_ptr(), ..panels },
+            });
+        }
+    }
+
+    /// `dx[i][lane] = Σⱼ W[i, j] · dy[j][lane]` for panels `from` of output gradients and `to` of input gradients.
+    ///
+    /// # Panics
+    /// As [`PanelProduct::forward`].
+    pub fn backward<S: Simd>(mut self, s: S) {
+        let (k, n) = self.shape;
+        let panels = self.panels(n, k);
+        let a = Broadcast { start: self.kernel.as_ptr(), rows: Stride(n), step: 1 };
+        s.run(Product { steps: All(n), a, m: k, carry: false, next: Next::new(&[]), panels });
+    }
+
+    /// [`PanelProduct::forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone.
+    /// With `carry`, `to` holds the chains over inputs before these. The rows of the kernel in `next` are asked for,
+    /// ahead of their product.
+    ///
+    /// # Panics
+    /// As [`PanelProduct::forward`], and for indices out of range.
+    pub fn forward_part<S: Simd>(mut self, s: S, part: Part<'_>, carry: bool, next: Range<usize>) {
+        let (k, n) = self.shape;
+        let panels = self.panels(k, n);
+        part.check(self.shape);
+        s.run(PartProduct::<T, true> {
+            steps: part.inputs,
+            picks: part.outputs,
+            a: self.kernel.as_ptr(),
+            row: 1,
+            step: n,
+            carry,
+            next: Next::new(&self.kernel[next.start * n..next.end * n]),
+            panels,
         });
+    }
+
+    /// [`PanelProduct::backward`] for some inputs from some outputs: as if the other outputs' gradients were 0; other inputs are
+    /// left alone.
+    ///
+    /// # Panics
+    /// As [`PanelProduct::backward`], and for indices out of range.
+    pub fn backward_part<S: Simd>(mut self, s: S, part: Part<'_>) {
+        let (k, n) = self.shape;
+        let panels = self.panels(n, k);
+        part.check(self.shape);
+        s.run(PartProduct::<T, false> {
+            steps: part.outputs,
+            picks: part.inputs,
+            a: self.kernel.as_ptr(),
+            row: n,
+            step: 1,
+            carry: false,
+            next: Next::new(&[]),
+            panels,
+        });
+    }
+
+    /// Pointers to the panels, of `from` and `to` features, which lie in the slices, or this panics.
+    fn panels(&mut self, from: usize, to: usize) -> Panels<T> {
+        let (count, b_stride, c_stride) = (self.count, from * T::LANES, to * T::LANES);
+        assert_eq!(self.kernel.len(), self.shape.0 * self.shape.1);
+        assert!(count * b_stride <= self.from.len() && count * c_stride <= self.to.len(), "{count} panels in a slice");
+        Panels { b: self.from.as_ptr(), b_stride, c: self.to.as_mut_ptr(), c_stride, count }
     }
 }
 
-/// `dx[i][lane] = Σⱼ W[i, j] · dy[j][lane]` for `count` panels, with shapes as in [`forward`].
-///
-/// # Panics
-/// Where a slice is shorter than that.
-#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
-pub fn backward<S: Simd, T: Element>(
-    s: S,
-    (k, n): (usize, usize),
-    kernel: &[T],
+/// Panels read and written by a product.
+#[derive(Clone, Copy)]
+struct Panels<T> {
+    b: *const T,
+    b_stride: usize,
+    c: *mut T,
+    c_stride: usize,
     count: usize,
-    dy: &[T],
-    dy_stride: usize,
-    dx: &mut [T],
-    dx_stride: usize,
-) {
-    assert_eq!(kernel.len(), k * n);
-    check(dy.len(), dy_stride, n * T::LANES, count);
-    check(dx.len(), dx_stride, k * T::LANES, count);
-    let a = Broadcast { start: kernel.as_ptr(), rows: Stride(n), step: 1 };
-    s.run(Product {
-        steps: All(n),
-        a,
-        m: k,
-        b: dy.as_ptr(),
-        b_stride: dy_stride,
-        c: dx.as_mut_ptr(),
-        c_stride: dx_stride,
-        count,
-        carry: false,
-        next: Next::new(&[]),
-    });
 }
 
 /// Bytes of a kernel that all panels use before the next: half a second-level cache. In a kernel with long rows they are few
@@ -122,96 +161,12 @@ impl Part<'_> {
     }
 }
 
-/// [`forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone. With `carry`,
-/// `y` holds the chains over inputs before these. The rows of the kernel in `next` are asked for, ahead of their product.
-///
-/// # Panics
-/// As [`forward`], and for indices out of range.
-#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
-pub fn forward_part<S: Simd, T: Element>(
-    s: S,
-    (k, n): (usize, usize),
-    kernel: &[T],
-    part: Part<'_>,
-    carry: bool,
-    next: Range<usize>,
-    count: usize,
-    x: &[T],
-    x_stride: usize,
-    y: &mut [T],
-    y_stride: usize,
-) {
-    assert_eq!(kernel.len(), k * n);
-    part.check((k, n));
-    check(x.len(), x_stride, k * T::LANES, count);
-    check(y.len(), y_stride, n * T::LANES, count);
-    s.run(PartProduct::<T, true> {
-        steps: part.inputs,
-        picks: part.outputs,
-        a: kernel.as_ptr(),
-        row: 1,
-        step: n,
-        b: x.as_ptr(),
-        b_stride: x_stride,
-        c: y.as_mut_ptr(),
-        c_stride: y_stride,
-        count,
-        carry,
-        next: Next::new(&kernel[next.start * n..next.end * n]),
-    });
-}
-
-/// [`backward`] for some inputs from some outputs: as if the other outputs' gradients were 0; other inputs are left alone.
-///
-/// # Panics
-/// As [`backward`], and for indices out of range.
-#[allow(clippy::too_many_arguments, reason = "two operands, a target and their shapes")]
-pub fn backward_part<S: Simd, T: Element>(
-    s: S,
-    (k, n): (usize, usize),
-    kernel: &[T],
-    part: Part<'_>,
-    count: usize,
-    dy: &[T],
-    dy_stride: usize,
-    dx: &mut [T],
-    dx_stride: usize,
-) {
-    assert_eq!(kernel.len(), k * n);
-    part.check((k, n));
-    check(dy.len(), dy_stride, n * T::LANES, count);
-    check(dx.len(), dx_stride, k * T::LANES, count);
-    s.run(PartProduct::<T, false> {
-        steps: part.outputs,
-        picks: part.inputs,
-        a: kernel.as_ptr(),
-        row: n,
-        step: 1,
-        b: dy.as_ptr(),
-        b_stride: dy_stride,
-        c: dx.as_mut_ptr(),
-        c_stride: dx_stride,
-        count,
-        carry: false,
-        next: Next::new(&[]),
-    });
-}
-
-/// Panels of `used <= stride` elements, `count` of them, lie within `len` elements.
-fn check(len: usize, stride: usize, used: usize, count: usize) {
-    assert!(used <= stride && count * stride <= len, "{count} panels of {used} elements, {stride} apart, in {len}");
-}
-
 /// `C = A·B` for panels `B` and `C`; made only where the pointers are valid for the shapes.
 struct Product<T, R, K> {
     steps: K,
     a: Broadcast<T, R>,
     m: usize,
-    b: *const T,
-    b_stride: usize,
-    c: *mut T,
-    c_stride: usize,
-    count: usize,
+    panels: Panels<T>,
     /// `c` holds chains that are carried on.
     carry: bool,
     /// What the tiles of the first panels ask for.
@@ -227,8 +182,16 @@ impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
     unsafe fn some<S: Simd, const NV: usize>(&self, s: S, first: usize) {
         // SAFETY: panels `first..first + NV` exist on both sides.
         unsafe {
-            let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
-            let c = Target { start: self.c.add(first * self.c_stride), row: T::LANES, vector: self.c_stride };
+            let b = Vectors {
+                start: self.panels.b.add(first * self.panels.b_stride),
+                step: T::LANES,
+                vector: self.panels.b_stride,
+            };
+            let c = Target {
+                start: self.panels.c.add(first * self.panels.c_stride),
+                row: T::LANES,
+                vector: self.panels.c_stride,
+            };
             rows_of_tiles::<S, T, R, K, NV>(
                 s,
                 self.m,
@@ -252,18 +215,18 @@ impl<T: Element, R: Rows, K: Steps> Kernel for Product<T, R, K> {
         // SAFETY: whoever made this checked the pointers for all panels.
         unsafe {
             if panels_at_once(S::LEVEL) == 4 {
-                while self.count - first >= 4 {
+                while self.panels.count - first >= 4 {
                     self.some::<S, 4>(s, first);
                     first += 4;
                 }
-                match self.count - first {
+                match self.panels.count - first {
                     3 => self.some::<S, 3>(s, first),
                     2 => self.some::<S, 2>(s, first),
                     1 => self.some::<S, 1>(s, first),
                     _ => {}
                 }
             } else {
-                while first < self.count {
+                while first < self.panels.count {
                     self.some::<S, 1>(s, first);
                     first += 1;
                 }
@@ -283,11 +246,7 @@ struct PartProduct<'a, T, const ACROSS: bool> {
     row: usize,
     /// Elements from one `k` of `A` to the next.
     step: usize,
-    b: *const T,
-    b_stride: usize,
-    c: *mut T,
-    c_stride: usize,
-    count: usize,
+    panels: Panels<T>,
     /// `c` holds chains that are carried on.
     carry: bool,
     /// What the tiles of the first panels ask for.
@@ -315,12 +274,16 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
             let (start, step) = (self.a, self.step);
             // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.
             unsafe {
-                let b = Vectors { start: self.b.add(first * self.b_stride), step: T::LANES, vector: self.b_stride };
+                let b = Vectors {
+                    start: self.panels.b.add(first * self.panels.b_stride),
+                    step: T::LANES,
+                    vector: self.panels.b_stride,
+                };
                 let mut c = zeros::<S, T, MR, NV>(s);
                 if self.carry {
                     for (vectors, &row) in c.iter_mut().zip(rows) {
                         for (j, vector) in vectors.iter_mut().enumerate() {
-                            let from = self.c.add((first + j) * self.c_stride + row as usize * T::LANES);
+                            let from = self.panels.c.add((first + j) * self.panels.c_stride + row as usize * T::LANES);
                             *vector = V::<S, T>::load(s, from);
                         }
                     }
@@ -335,7 +298,7 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
                 }
                 for (vectors, &row) in c.into_iter().zip(rows) {
                     for (j, vector) in vectors.into_iter().enumerate() {
-                        vector.store(self.c.add((first + j) * self.c_stride + row as usize * T::LANES));
+                        vector.store(self.panels.c.add((first + j) * self.panels.c_stride + row as usize * T::LANES));
                     }
                 }
             }
@@ -378,16 +341,16 @@ impl<T: Element, const ACROSS: bool> Kernel for PartProduct<'_, T, ACROSS> {
         // SAFETY: whoever made this checked pointers and indices for all panels.
         unsafe {
             if panels_at_once(S::LEVEL) == 4 {
-                while self.count - first >= 4 {
+                while self.panels.count - first >= 4 {
                     self.some::<S, 4>(s, first);
                     first += 4;
                 }
-                while self.count - first >= 2 {
+                while self.panels.count - first >= 2 {
                     self.some::<S, 2>(s, first);
                     first += 2;
                 }
             }
-            while first < self.count {
+            while first < self.panels.count {
                 self.some::<S, 1>(s, first);
                 first += 1;
             }

@@ -6,6 +6,7 @@ mod activation;
 mod arguments;
 mod arrays;
 mod blocks;
+mod borrowed;
 mod config;
 mod dense;
 mod dropout;

@@ -4,13 +4,13 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use numpy::{
-    Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn,
-    PyReadwriteArrayDyn, PyUntypedArrayMethods,
+    Element as NumpyElement, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::borrowed::{Data, TargetArray, readable, readable_whole, writable};
 use super::key::Key as PyKey;
 use super::layers::layers_from_python;
 use super::loss::loss_from_python;
@@ -20,9 +20,7 @@ use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Shared, View, num_threads};
 use crate::rng::Key;
 use crate::simd::level;
-use crate::train::gather::Input;
 use crate::train::layer::{Dense, Layer, Limits};
-use crate::train::loss::Targets;
 use crate::train::plan::Plan;
 use crate::train::predict::{Moments, Predict};
 use crate::train::run::Run;
@@ -216,73 +214,6 @@ struct TrainCall<'a, 'py> {
     milliseconds: u64,
 }
 
-/// A readable data set, borrowed from NumPy.
-enum Data<'py, T: NumpyElement> {
-    Float(PyReadonlyArrayDyn<'py, T>),
-    Byte(PyReadonlyArrayDyn<'py, u8>),
-}
-
-impl<'py, T: Number> Data<'py, T> {
-    /// # Errors
-    /// TypeError for another dtype, ValueError for another shape or layout.
-    fn new(x: &Bound<'py, PyAny>, width: usize) -> PyResult<Self> {
-        let data = if let Ok(bytes) = x.cast::<PyArrayDyn<u8>>() {
-            Self::Byte(bytes.try_readonly()?)
-        } else {
-            Self::Float(readable("x", x)?)
-        };
-        let (shape, contiguous) = match &data {
-            Self::Float(x) => (x.shape(), x.is_c_contiguous()),
-            Self::Byte(x) => (x.shape(), x.is_c_contiguous()),
-        };
-        if shape.len() != 2 || shape[1] != width || !contiguous {
-            let message = format!("x must be C-contiguous of shape [n, {width}]. Received: shape {shape:?}");
-            return Err(PyValueError::new_err(message));
-        }
-        Ok(data)
-    }
-
-    fn rows(&self) -> usize {
-        match self {
-            Self::Float(x) => x.shape()[0],
-            Self::Byte(x) => x.shape()[0],
-        }
-    }
-
-    fn input(&self) -> PyResult<Input<'_, T>> {
-        Ok(match self {
-            Self::Float(x) => Input::Float(x.as_slice()?),
-            Self::Byte(x) => Input::Byte(x.as_slice()?),
-        })
-    }
-}
-
-/// An array of `T` to read.
-fn readable<'py, T: Number>(name: &str, array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
-    let array = array.cast::<PyArrayDyn<T>>().map_err(|_| dtype_error::<T>(name, array))?;
-    Ok(array.try_readonly()?)
-}
-
-/// A C-contiguous array of `T` to write, of `len` elements.
-fn writable<'py, T: Number>(
-    name: &str,
-    array: &Bound<'py, PyAny>,
-    len: usize,
-) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    let array = array.cast::<PyArrayDyn<T>>().map_err(|_| dtype_error::<T>(name, array))?;
-    if array.len() != len || !array.is_c_contiguous() {
-        let message = format!("{name} must be C-contiguous with {len} elements. Received: shape {:?}", array.shape());
-        return Err(PyValueError::new_err(message));
-    }
-    array.try_readwrite().map_err(|error| PyValueError::new_err(format!("{name} cannot be written: {error}")))
-}
-
-fn dtype_error<T: Number>(name: &str, array: &Bound<'_, PyAny>) -> PyErr {
-    let dtype = if size_of::<T>() == 4 { "float32" } else { "float64" };
-    let received = array.getattr("dtype").map_or_else(|_| array.get_type().to_string(), |dtype| dtype.to_string());
-    PyTypeError::new_err(format!("{name} must be a {dtype} array. Received: {received}"))
-}
-
 impl Network {
     /// The keys of the stochastic layers.
     fn keys(&self, keys: Option<Vec<PyRef<'_, PyKey>>>) -> PyResult<Option<Vec<Key>>> {
@@ -304,16 +235,7 @@ impl Network {
     /// The parameters to read.
     fn weights<'py, T: Number>(&self, params: &[Bound<'py, PyAny>]) -> PyResult<Vec<PyReadonlyArrayDyn<'py, T>>> {
         self.check_count("params", params.len())?;
-        let read = |(array, &len): (&Bound<'py, PyAny>, &usize)| {
-            let array = readable::<T>("params", array)?;
-            if array.len() != len || !array.is_c_contiguous() {
-                let shape = array.shape();
-                let message = format!("params must be C-contiguous with {len} elements. Received: shape {shape:?}");
-                return Err(PyValueError::new_err(message));
-            }
-            Ok(array)
-        };
-        params.iter().zip(&self.plan.parameters).map(read).collect()
+        params.iter().zip(&self.plan.parameters).map(|(array, &len)| readable_whole("params", array, len)).collect()
     }
 
     fn check_count(&self, name: &str, received: usize) -> PyResult<()> {
@@ -340,6 +262,25 @@ impl Network {
         Ok(())
     }
 
+    /// A prediction of all rows of a data set.
+    fn predict<'a, T: Number>(
+        &'a self,
+        weights: &'a [PyReadonlyArrayDyn<'_, T>],
+        data: &'a Data<'_, T>,
+        keys: Option<&'a [Key]>,
+        rates: Option<&'a [f64]>,
+    ) -> PyResult<Predict<'a, T>> {
+        self.check_rates(rates, 1)?;
+        Ok(Predict {
+            plan: &self.plan,
+            parameters: views(weights)?,
+            input: data.input()?,
+            rows: data.rows(),
+            keys,
+            rates,
+        })
+    }
+
     fn forward_as<T: Number>(
         &self,
         py: Python<'_>,
@@ -349,19 +290,11 @@ impl Network {
         keys: Option<Vec<Key>>,
         rates: Option<Vec<f64>>,
     ) -> PyResult<()> {
-        self.check_rates(rates.as_deref(), 1)?;
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
         let mut out = writable::<T>("out", out, rows * self.plan.outputs())?;
-        let predict = Predict {
-            plan: &self.plan,
-            parameters: views(&weights)?,
-            input: data.input()?,
-            rows,
-            keys: keys.as_deref(),
-            rates: rates.as_deref(),
-        };
+        let predict = self.predict(&weights, &data, keys.as_deref(), rates.as_deref())?;
         let out = out.as_slice_mut()?;
         py.detach(|| predict.outputs(out));
         Ok(())
@@ -378,20 +311,12 @@ impl Network {
         (first, count): (u64, u64),
         rates: Option<Vec<f64>>,
     ) -> PyResult<()> {
-        self.check_rates(rates.as_deref(), 1)?;
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
         let mut mean = writable::<f64>("mean", mean, rows * self.plan.outputs())?;
         let mut m2 = writable::<f64>("m2", m2, rows * self.plan.outputs())?;
-        let predict = Predict {
-            plan: &self.plan,
-            parameters: views(&weights)?,
-            input: data.input()?,
-            rows,
-            keys: keys.as_deref(),
-            rates: rates.as_deref(),
-        };
+        let predict = self.predict(&weights, &data, keys.as_deref(), rates.as_deref())?;
         let moments =
             Moments { mean: Shared::new(mean.as_slice_mut()?), m2: Shared::new(m2.as_slice_mut()?), first, count };
         py.detach(|| predict.moments(moments));
@@ -512,43 +437,6 @@ impl Network {
         let result = run(&mut space);
         *guard = Some(space);
         result
-    }
-}
-
-/// Labels or targets, borrowed from NumPy.
-enum TargetArray<'py, T: NumpyElement> {
-    Labels(PyReadonlyArray1<'py, i64>),
-    Values(PyReadonlyArrayDyn<'py, T>),
-}
-
-impl<'py, T: Number> TargetArray<'py, T> {
-    /// # Errors
-    /// TypeError for another dtype, ValueError for another shape or labels out of range.
-    fn new(y: &Bound<'py, PyAny>, rows: usize, units: usize) -> PyResult<Self> {
-        if let Ok(labels) = y.cast::<PyArray1<i64>>() {
-            let labels = labels.try_readonly()?;
-            if labels.len() != rows {
-                let message = format!("y must have {rows} labels. Received: {}", labels.len());
-                return Err(PyValueError::new_err(message));
-            }
-            if let Some(label) = labels.as_slice()?.iter().find(|&&label| label < 0 || label as usize >= units) {
-                return Err(PyValueError::new_err(format!("y must be labels in [0, {units}). Received: {label}")));
-            }
-            return Ok(Self::Labels(labels));
-        }
-        let values = readable::<T>("y", y)?;
-        if values.len() != rows * units || !values.is_c_contiguous() {
-            let message = format!("y must be C-contiguous of shape [{rows}, {units}]. Received: {:?}", values.shape());
-            return Err(PyValueError::new_err(message));
-        }
-        Ok(Self::Values(values))
-    }
-
-    fn targets(&self) -> PyResult<Targets<'_, T>> {
-        Ok(match self {
-            Self::Labels(labels) => Targets::Labels(labels.as_slice()?),
-            Self::Values(values) => Targets::Values(values.as_slice()?),
-        })
     }
 }
 

@@ -17,10 +17,7 @@ use super::halves::Halves;
 use super::{Level, V, Vector, level};
 
 #[cfg(target_arch = "x86_64")]
-pub use super::{
-    aes_avx2::{AesNi, Vaes256},
-    aes_avx512::Vaes512,
-};
+pub use super::{aes_avx512::Vaes512, aes_ni::AesNi, aes_vaes256::Vaes256};
 
 pub use super::aes_soft::SoftAes;
 

@@ -2,6 +2,11 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2_bits::{
+    exp2_f32, exp2_f64, exponent_f32, exponent_f64, mask_f32, mask_f64, significand_f32, significand_f64, test_f32,
+    test_f64,
+};
+use super::transpose::{avx2_f32, avx2_f64};
 use super::{Kernel, Level, Mask, Simd, Vector};
 
 /// Proof that the processor has AVX2 and FMA.
@@ -377,7 +382,7 @@ avx2_vector!(
     significand_f32,
     exp2_f32,
     test_f32,
-    transpose_f32
+    avx2_f32
 );
 avx2_vector!(
     F64x4x2,
@@ -414,175 +419,5 @@ avx2_vector!(
     significand_f64,
     exp2_f64,
     test_f64,
-    transpose_f64
+    avx2_f64
 );
-
-/// All-ones lanes where `bits & selector == selector`.
-macro_rules! lanes_with_bits {
-    ($bits:expr, $selector:expr, $and:ident, $cmpeq:ident) => {{
-        let selector = $selector;
-        $cmpeq($and($bits, selector), selector)
-    }};
-}
-
-/// # Safety
-/// The processor has AVX2; so for all functions below.
-#[inline(always)]
-unsafe fn mask_f32(bits: u32) -> __m256 {
-    // SAFETY: register operations only.
-    unsafe {
-        _mm256_castsi256_ps(lanes_with_bits!(
-            _mm256_set1_epi32(bits as i32),
-            _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128),
-            _mm256_and_si256,
-            _mm256_cmpeq_epi32
-        ))
-    }
-}
-
-#[inline(always)]
-unsafe fn mask_f64(bits: u32) -> __m256d {
-    // SAFETY: register operations only.
-    unsafe {
-        _mm256_castsi256_pd(lanes_with_bits!(
-            _mm256_set1_epi64x(i64::from(bits)),
-            _mm256_setr_epi64x(1, 2, 4, 8),
-            _mm256_and_si256,
-            _mm256_cmpeq_epi64
-        ))
-    }
-}
-
-#[inline(always)]
-unsafe fn test_f32(bits: __m256i, index: u32) -> __m256 {
-    // SAFETY: register operations only.
-    unsafe {
-        _mm256_castsi256_ps(lanes_with_bits!(bits, _mm256_set1_epi32(1 << index), _mm256_and_si256, _mm256_cmpeq_epi32))
-    }
-}
-
-#[inline(always)]
-unsafe fn test_f64(bits: __m256i, index: u32) -> __m256d {
-    // SAFETY: register operations only.
-    unsafe {
-        _mm256_castsi256_pd(lanes_with_bits!(
-            bits,
-            _mm256_set1_epi64x(1 << index),
-            _mm256_and_si256,
-            _mm256_cmpeq_epi64
-        ))
-    }
-}
-
-#[inline(always)]
-unsafe fn exponent_f32(x: __m256) -> __m256 {
-    // SAFETY: register operations only.
-    unsafe {
-        let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(x));
-        _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
-    }
-}
-
-/// 2^52: a double of this size counts in ones, so integers below 2^52 may be put into its lower bits.
-const INTEGER_BASE: f64 = 4_503_599_627_370_496.0;
-
-#[inline(always)]
-unsafe fn exponent_f64(x: __m256d) -> __m256d {
-    // SAFETY: register operations only.
-    unsafe {
-        let biased = _mm256_srli_epi64::<52>(_mm256_castpd_si256(x));
-        let base = _mm256_set1_pd(INTEGER_BASE);
-        let number = _mm256_castsi256_pd(_mm256_or_si256(biased, _mm256_castpd_si256(base)));
-        _mm256_sub_pd(number, _mm256_set1_pd(INTEGER_BASE + 1023.0))
-    }
-}
-
-#[inline(always)]
-unsafe fn significand_f32(x: __m256) -> __m256 {
-    // SAFETY: register operations only.
-    unsafe {
-        let bits = _mm256_and_ps(x, _mm256_set1_ps(f32::from_bits(0x007F_FFFF)));
-        _mm256_or_ps(bits, _mm256_set1_ps(1.0))
-    }
-}
-
-#[inline(always)]
-unsafe fn significand_f64(x: __m256d) -> __m256d {
-    // SAFETY: register operations only.
-    unsafe {
-        let bits = _mm256_and_pd(x, _mm256_set1_pd(f64::from_bits(0x000F_FFFF_FFFF_FFFF)));
-        _mm256_or_pd(bits, _mm256_set1_pd(1.0))
-    }
-}
-
-#[inline(always)]
-unsafe fn exp2_f32(n: __m256) -> __m256 {
-    // SAFETY: register operations only.
-    unsafe {
-        let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-    }
-}
-
-#[inline(always)]
-unsafe fn exp2_f64(n: __m256d) -> __m256d {
-    // SAFETY: register operations only.
-    unsafe {
-        let number = _mm256_add_pd(n, _mm256_set1_pd(INTEGER_BASE + 1023.0));
-        _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(number)))
-    }
-}
-
-/// 8 x 8: rows in pairs, pairs in fours, then halves.
-///
-/// # Safety
-/// Eight rows of eight elements are readable at `src` and writable at `dst`, on a processor with AVX2.
-#[inline(always)]
-unsafe fn transpose_f32(src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut a: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(src.add(i * src_stride)));
-        for i in (0..8).step_by(2) {
-            let (x, y) = (a[i], a[i + 1]);
-            a[i] = _mm256_unpacklo_ps(x, y);
-            a[i + 1] = _mm256_unpackhi_ps(x, y);
-        }
-        // Now a[4g + j] holds, in its half h, column 4h + j of rows 4g..4g + 4.
-        for g in [0, 4] {
-            let [w, x, y, z] = [a[g], a[g + 1], a[g + 2], a[g + 3]];
-            a[g] = _mm256_shuffle_ps::<0x44>(w, y);
-            a[g + 1] = _mm256_shuffle_ps::<0xEE>(w, y);
-            a[g + 2] = _mm256_shuffle_ps::<0x44>(x, z);
-            a[g + 3] = _mm256_shuffle_ps::<0xEE>(x, z);
-        }
-        for j in 0..4 {
-            let low = _mm256_permute2f128_ps::<0x20>(a[j], a[j + 4]);
-            let high = _mm256_permute2f128_ps::<0x31>(a[j], a[j + 4]);
-            _mm256_storeu_ps(dst.add(j * dst_stride), low);
-            _mm256_storeu_ps(dst.add((j + 4) * dst_stride), high);
-        }
-    }
-}
-
-/// 4 x 4: rows in pairs, then halves.
-///
-/// # Safety
-/// Four rows of four elements are readable at `src` and writable at `dst`, on a processor with AVX2.
-#[inline(always)]
-unsafe fn transpose_f64(src: *const f64, src_stride: usize, dst: *mut f64, dst_stride: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let a: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(src.add(i * src_stride)));
-        for j in 0..2 {
-            let (low, high) = if j == 0 {
-                (_mm256_unpacklo_pd(a[0], a[1]), _mm256_unpacklo_pd(a[2], a[3]))
-            } else {
-                (_mm256_unpackhi_pd(a[0], a[1]), _mm256_unpackhi_pd(a[2], a[3]))
-            };
-            let near = _mm256_permute2f128_pd::<0x20>(low, high);
-            let far = _mm256_permute2f128_pd::<0x31>(low, high);
-            _mm256_storeu_pd(dst.add(j * dst_stride), near);
-            _mm256_storeu_pd(dst.add((j + 2) * dst_stride), far);
-        }
-    }
-}

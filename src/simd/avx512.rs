@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::transpose::{avx512_f32, avx512_f64};
 use super::{Kernel, Level, Mask, Simd, Vector};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, and FMA.
@@ -352,7 +353,7 @@ avx512_vector!(
     _mm512_scalef_ps,
     _mm512_test_epi32_mask,
     _mm512_set1_epi32,
-    transpose_f32
+    avx512_f32
 );
 avx512_vector!(
     F64x8,
@@ -388,80 +389,5 @@ avx512_vector!(
     _mm512_scalef_pd,
     _mm512_test_epi64_mask,
     _mm512_set1_epi64,
-    transpose_f64
+    avx512_f64
 );
-
-/// 16 x 16: rows in pairs, pairs in fours, then 128-bit quarters twice.
-///
-/// # Safety
-/// As [`Vector::transpose`], on a processor with AVX-512.
-#[inline(always)]
-unsafe fn transpose_f32(src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
-    // SAFETY: sixteen rows of sixteen elements lie on both sides.
-    unsafe {
-        let mut a: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(src.add(i * src_stride)));
-        for i in (0..16).step_by(2) {
-            let (x, y) = (a[i], a[i + 1]);
-            a[i] = _mm512_unpacklo_ps(x, y);
-            a[i + 1] = _mm512_unpackhi_ps(x, y);
-        }
-        // Now a[4g + j] holds, in its quarter q, column 4q + j of rows 4g..4g + 4.
-        for g in (0..16).step_by(4) {
-            let [w, x, y, z] = [a[g], a[g + 1], a[g + 2], a[g + 3]];
-            a[g] = _mm512_shuffle_ps::<0x44>(w, y);
-            a[g + 1] = _mm512_shuffle_ps::<0xEE>(w, y);
-            a[g + 2] = _mm512_shuffle_ps::<0x44>(x, z);
-            a[g + 3] = _mm512_shuffle_ps::<0xEE>(x, z);
-        }
-        for j in 0..4 {
-            let [w, x, y, z] = [a[j], a[j + 4], a[j + 8], a[j + 12]];
-            let even_low = _mm512_shuffle_f32x4::<0x88>(w, x);
-            let even_high = _mm512_shuffle_f32x4::<0x88>(y, z);
-            let odd_low = _mm512_shuffle_f32x4::<0xDD>(w, x);
-            let odd_high = _mm512_shuffle_f32x4::<0xDD>(y, z);
-            let columns = [
-                _mm512_shuffle_f32x4::<0x88>(even_low, even_high),
-                _mm512_shuffle_f32x4::<0x88>(odd_low, odd_high),
-                _mm512_shuffle_f32x4::<0xDD>(even_low, even_high),
-                _mm512_shuffle_f32x4::<0xDD>(odd_low, odd_high),
-            ];
-            for (q, column) in columns.into_iter().enumerate() {
-                _mm512_storeu_ps(dst.add((4 * q + j) * dst_stride), column);
-            }
-        }
-    }
-}
-
-/// 8 x 8: rows in pairs, then 128-bit quarters twice.
-///
-/// # Safety
-/// As [`Vector::transpose`], on a processor with AVX-512.
-#[inline(always)]
-unsafe fn transpose_f64(src: *const f64, src_stride: usize, dst: *mut f64, dst_stride: usize) {
-    // SAFETY: eight rows of eight elements lie on both sides.
-    unsafe {
-        let mut a: [__m512d; 8] = std::array::from_fn(|i| _mm512_loadu_pd(src.add(i * src_stride)));
-        for i in (0..8).step_by(2) {
-            let (x, y) = (a[i], a[i + 1]);
-            a[i] = _mm512_unpacklo_pd(x, y);
-            a[i + 1] = _mm512_unpackhi_pd(x, y);
-        }
-        // Now a[2g + j] holds, in its quarter q, column 2q + j of rows 2g and 2g + 1.
-        for j in 0..2 {
-            let [w, x, y, z] = [a[j], a[j + 2], a[j + 4], a[j + 6]];
-            let even_low = _mm512_shuffle_f64x2::<0x88>(w, x);
-            let even_high = _mm512_shuffle_f64x2::<0x88>(y, z);
-            let odd_low = _mm512_shuffle_f64x2::<0xDD>(w, x);
-            let odd_high = _mm512_shuffle_f64x2::<0xDD>(y, z);
-            let columns = [
-                _mm512_shuffle_f64x2::<0x88>(even_low, even_high),
-                _mm512_shuffle_f64x2::<0x88>(odd_low, odd_high),
-                _mm512_shuffle_f64x2::<0xDD>(even_low, even_high),
-                _mm512_shuffle_f64x2::<0xDD>(odd_low, odd_high),
-            ];
-            for (q, column) in columns.into_iter().enumerate() {
-                _mm512_storeu_pd(dst.add((2 * q + j) * dst_stride), column);
-            }
-        }
-    }
-}

@@ -37,15 +37,23 @@ mod aes;
 mod aes_avx2;
 #[cfg(target_arch = "x86_64")]
 mod aes_avx512;
+#[cfg(target_arch = "x86_64")]
+mod aes_ni;
 mod aes_soft;
 #[cfg(target_arch = "x86_64")]
+mod aes_vaes256;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_bits;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod half;
 mod halves;
 mod level;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 mod vector;
 
 pub use aes::{

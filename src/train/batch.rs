@@ -9,7 +9,7 @@ use super::plan::{DensePlace, Plan};
 use super::skip::{KeptRun, Skip, among, thin_outputs};
 use super::workspace::{Buffers, Local, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
-use crate::gemm::panel::{self, Part, strips};
+use crate::gemm::panel::{PanelProduct, Part, strips};
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -155,7 +155,7 @@ impl<'a, T: Element> Pass<'a, T> {
         let shape = (place.inputs, place.outputs);
         let (x_stride, y_stride) = (place.inputs * T::LANES, place.outputs * T::LANES);
         match draws.and_then(|draws| Skip::new::<T>(place, draws)) {
-            None => panel::forward(s, shape, kernel, panels.len(), x, x_stride, y, y_stride),
+            None => PanelProduct { shape, kernel, count: panels.len(), from: x, to: y }.forward(s),
             Some(skip) => {
                 if skip.drops_outputs() {
                     // What is left out must be a number: dropping it makes it 0, but not its derivative.
@@ -171,8 +171,8 @@ impl<'a, T: Element> Pass<'a, T> {
                         let next = strip.end..after.min(place.inputs);
                         let part = Part { inputs: among(inputs, &strip), outputs };
                         let (first, count) = (run.start - panels.start, run.len());
-                        let (x, y) = (&x[first * x_stride..], &mut y[first * y_stride..]);
-                        panel::forward_part(s, shape, kernel, part, carry, next, count, x, x_stride, y, y_stride);
+                        let (from, to) = (&x[first * x_stride..], &mut y[first * y_stride..]);
+                        PanelProduct { shape, kernel, count, from, to }.forward_part(s, part, carry, next);
                     }
                 }
             }
@@ -297,7 +297,7 @@ impl<'a, T: Element> Pass<'a, T> {
         let shape = (place.inputs, place.outputs);
         let dx_stride = place.inputs * T::LANES;
         let Some(skip) = Skip::new::<T>(place, draws) else {
-            panel::backward(s, shape, kernel, panels.len(), dy, stride, dx, dx_stride);
+            PanelProduct { shape, kernel, count: panels.len(), from: dy, to: dx }.backward(s);
             return true;
         };
         // SAFETY: the panels were drawn in the forward pass, by this member.
@@ -306,8 +306,8 @@ impl<'a, T: Element> Pass<'a, T> {
             for KeptRun { panels: run, inputs, outputs } in &runs {
                 let part = Part { inputs: among(inputs, &strip), outputs };
                 let (first, count) = (run.start - panels.start, run.len());
-                let (dy, dx) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
-                panel::backward_part(s, shape, kernel, part, count, dy, stride, dx, dx_stride);
+                let (from, to) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
+                PanelProduct { shape, kernel, count, from, to }.backward_part(s, part);
             }
         }
         true

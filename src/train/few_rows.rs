@@ -5,10 +5,12 @@
 use super::gather::Input;
 use super::layer::{Layer, NoiseKind};
 use super::plan::Plan;
-use crate::dense::activation::{Activation, activate};
+use crate::dense::activation::activate;
+use crate::dense::forward::{AddTo, Real, softmax_rows};
 use crate::gemm::few_rows::FewRows;
+use crate::gemm::matrix::MatrixMut;
 use crate::parallel::View;
-use crate::simd::{Element, Kernel, Simd, V, Vector};
+use crate::simd::{Element, Kernel, Simd};
 
 /// Whether rows of an input can be predicted here: up to half a panel, of floats, through layers that need no panel.
 pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
@@ -34,7 +36,7 @@ pub struct Rows<'a, 'b, T: Element> {
     pub out: &'a mut [T],
 }
 
-impl<T: Element> Kernel for Rows<'_, '_, T> {
+impl<T: Real> Kernel for Rows<'_, '_, T> {
     type Output = ();
 
     /// # Panics
@@ -51,7 +53,7 @@ impl<T: Element> Kernel for Rows<'_, '_, T> {
                 Layer::Dense(_) => {
                     let Some(place) = dense.next() else { unreachable!("`dense` lists all dense layers") };
                     next.clear();
-                    next.resize(rows * place.outputs, T::ZERO);
+                    next.resize(rows * place.outputs, <T as Element>::ZERO);
                     // SAFETY: nobody writes the parameters.
                     let matrix = unsafe { parameters[place.kernel].get() };
                     let shape = (place.inputs, place.outputs);
@@ -59,49 +61,18 @@ impl<T: Element> Kernel for Rows<'_, '_, T> {
                     if let Some(bias) = place.bias {
                         // SAFETY: as above.
                         let bias = unsafe { parameters[bias].get() };
-                        next.chunks_exact_mut(bias.len()).for_each(|values| s.run(AddBias { values, bias }));
+                        next.chunks_exact_mut(bias.len()).for_each(|values| s.run(AddTo { values, bias }));
                     }
                     std::mem::swap(&mut values, &mut next);
                 }
-                Layer::Activation(activation) if activation.is_softmax() => softmax(s, rows, &mut values),
+                Layer::Activation(activation) if activation.is_softmax() => {
+                    let units = values.len() / rows;
+                    softmax_rows(&mut MatrixMut::by_rows(&mut values, rows, units), None, None);
+                }
                 Layer::Activation(activation) => activate(s, *activation, &mut values),
                 Layer::Noise(_) | Layer::Rescaling { .. } => {}
             }
         }
         self.out.copy_from_slice(&values);
-    }
-}
-
-/// Softmax of each row, in one panel.
-fn softmax<S: Simd, T: Element>(s: S, rows: usize, values: &mut [T]) {
-    let width = values.len() / rows;
-    let mut panel = vec![T::ZERO; width * T::LANES];
-    for (lane, row) in values.chunks_exact(width).enumerate() {
-        for (to, &from) in panel[lane..].iter_mut().step_by(T::LANES).zip(row) {
-            *to = from;
-        }
-    }
-    activate(s, Activation::Softmax, &mut panel);
-    for (lane, row) in values.chunks_exact_mut(width).enumerate() {
-        for (to, &from) in row.iter_mut().zip(panel[lane..].iter().step_by(T::LANES)) {
-            *to = from;
-        }
-    }
-}
-
-/// `values += bias`
-struct AddBias<'a, T> {
-    values: &'a mut [T],
-    bias: &'a [T],
-}
-
-impl<T: Element> Kernel for AddBias<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (values, bias) in self.values.chunks_mut(T::LANES).zip(self.bias.chunks(T::LANES)) {
-            V::<S, T>::from_slice(s, values).add(V::<S, T>::from_slice(s, bias)).write_first(values);
-        }
     }
 }

@@ -12,6 +12,7 @@ use super::layer::Noise;
 use super::noise::Draw;
 use super::plan::Plan;
 use super::workspace::Workspace;
+use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, View, team};
 use crate::rng::Key;
@@ -55,7 +56,7 @@ enum Job<'a, T> {
     Moments(Moments<'a>),
 }
 
-impl<'a, T: Element> Predict<'a, T> {
+impl<'a, T: Real> Predict<'a, T> {
     /// Writes the outputs, `[row][unit]`.
     pub fn outputs(self, out: &'a mut [T]) {
         assert_eq!(out.len(), self.rows * self.plan.outputs());

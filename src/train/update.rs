@@ -145,11 +145,11 @@ impl<T: Element, R: UpdateRule<T>> Kernel for Apply<'_, '_, '_, T, R> {
             // within what was checked; gradients are whole vectors, as long as the values at least.
             unsafe {
                 for first in (0..whole).step_by(T::LANES) {
-                    each.vector(gradient.add(first), values.add(first), at(states, first));
+                    each.vector::<true>(gradient.add(first), values.add(first), at(states, first), T::LANES);
                 }
                 if whole < columns.len() {
                     let lanes = columns.len() - whole;
-                    each.lanes(gradient.add(whole), values.add(whole), at(states, whole), lanes);
+                    each.vector::<false>(gradient.add(whole), values.add(whole), at(states, whole), lanes);
                 }
             }
             (gradient, values, states) = (gradient.wrapping_add(stride), values.wrapping_add(width), at(states, width));
@@ -183,47 +183,49 @@ impl<S: Simd, T: Element, R: UpdateRule<T>> Each<S, T, R> {
         self.rule.update(self.s, old, change, slots)
     }
 
-    /// A whole vector.
+    /// The first `count` lanes of a vector, or with `WHOLE` all, which need no lane mask.
     ///
     /// # Safety
-    /// A vector at each pointer is readable, and but for the gradient's writable; so for the states in use.
+    /// So many elements at each pointer are readable, and but for the gradient's writable; so for the states in use.
     #[inline(always)]
-    unsafe fn vector(&self, gradient: *const T, value: *mut T, states: [*mut T; STATES]) {
+    unsafe fn vector<const WHOLE: bool>(
+        &self,
+        gradient: *const T,
+        value: *mut T,
+        states: [*mut T; STATES],
+        count: usize,
+    ) {
+        let s = self.s;
         // SAFETY: the caller's promise.
         unsafe {
-            let mut slots = [V::<S, T>::zero(self.s); STATES];
+            let mut slots = [V::<S, T>::zero(s); STATES];
             for (slot, &state) in slots.iter_mut().zip(&states).take(R::STATES) {
-                *slot = V::<S, T>::load(self.s, state);
+                *slot = fetch::<S, T, WHOLE>(s, state, count);
             }
-            let change = V::<S, T>::load(self.s, gradient);
-            let (new, slots) = self.update(change, V::<S, T>::load(self.s, value), slots);
-            new.store(value);
+            let (change, old) = (fetch::<S, T, WHOLE>(s, gradient, count), fetch::<S, T, WHOLE>(s, value, count));
+            let (new, slots) = self.update(change, old, slots);
+            put::<S, T, WHOLE>(new, value, count);
             for (slot, state) in slots.into_iter().zip(states).take(R::STATES) {
-                slot.store(state);
+                put::<S, T, WHOLE>(slot, state, count);
             }
         }
     }
+}
 
-    /// The first `count` lanes of a vector.
-    ///
-    /// # Safety
-    /// As [`Each::vector`], for so many elements.
-    #[inline(always)]
-    unsafe fn lanes(&self, gradient: *const T, value: *mut T, states: [*mut T; STATES], count: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut slots = [V::<S, T>::zero(self.s); STATES];
-            for (slot, &state) in slots.iter_mut().zip(&states).take(R::STATES) {
-                *slot = V::<S, T>::load_first(self.s, state, count);
-            }
-            let change = V::<S, T>::load_first(self.s, gradient, count);
-            let (new, slots) = self.update(change, V::<S, T>::load_first(self.s, value, count), slots);
-            new.store_first(value, count);
-            for (slot, state) in slots.into_iter().zip(states).take(R::STATES) {
-                slot.store_first(state, count);
-            }
-        }
-    }
+/// # Safety
+/// `count` elements at `p` are readable, with `WHOLE` a vector.
+#[inline(always)]
+unsafe fn fetch<S: Simd, T: Element, const WHOLE: bool>(s: S, p: *const T, count: usize) -> V<S, T> {
+    // SAFETY: the caller's promise.
+    unsafe { if WHOLE { V::<S, T>::load(s, p) } else { V::<S, T>::load_first(s, p, count) } }
+}
+
+/// # Safety
+/// `count` elements at `p` are writable, with `WHOLE` a vector.
+#[inline(always)]
+unsafe fn put<S: Simd, T: Element, const WHOLE: bool>(vector: V<S, T>, p: *mut T, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { if WHOLE { vector.store(p) } else { vector.store_first(p, count) } }
 }
 
 /// Keeps a gradient, that of the penalties included.
