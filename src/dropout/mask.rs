@@ -1,6 +1,7 @@
 //! Layer 2: masks as arrays: one byte or one bit a decision.
 
 use super::layout::Walk;
+use super::pages::for_each_part;
 use super::run::{Run, Sink};
 use super::{Decisions, Layout};
 use crate::parallel::{Shared, for_each_range};
@@ -61,11 +62,13 @@ pub fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
         return out.fill(0);
     }
     let shared = Shared::new(out);
-    for_each_range(shared.len(), GRAIN, |range| {
+    let work = |range: std::ops::Range<usize>| {
         let decisions = Decisions { offset: decisions.offset + range.start as u64, ..decisions };
         // SAFETY: ranges do not overlap.
         dispatch_aes_at(level, MaskBools(decisions, unsafe { shared.part(range) }));
-    });
+    };
+    // SAFETY: all of the slice, which nobody reads.
+    unsafe { for_each_part(shared.as_ptr(), shared.len(), GRAIN, true, work) };
 }
 
 /// Decisions of `n` elements, eight a byte, the first in the lowest bit; unused bits of the last byte are 0.

@@ -11,6 +11,7 @@ mod contiguous;
 mod gaussian;
 mod layout;
 mod mask;
+mod pages;
 mod run;
 mod sample;
 mod strided;

@@ -4,8 +4,9 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::*;
+use crate::parallel::set_num_threads;
 use crate::rng::keep_bits_at;
-use crate::simd::{AesLevel, available_aes};
+use crate::simd::{AesLevel, aes_level, available_aes};
 
 /// What a type must offer for the tests, beyond [`Sample`].
 trait Probe: Sample + PartialEq + std::fmt::Debug {
@@ -171,6 +172,35 @@ proptest! {
             prop_assert!(unpacked[n..].iter().all(|&bit| bit == 0));
         }
     }
+}
+
+/// Outputs of large pages, begun anywhere in one, by one thread and by two, past the caches and through them.
+#[test]
+fn large_outputs() {
+    for (n, shift) in [(1 << 20, 0), ((1 << 20) + 77, 4), ((1 << 22) + 1, 12), ((1 << 23) + 300_001, 5)] {
+        let x: Vec<f32> = (0..n + shift).map(|i| i as f32 - 9.5).collect();
+        let (x, scale) = (&x[shift..], Scale::inverted(0.3));
+        let mut expected = vec![7.0f32; n];
+        // SAFETY: both hold `n` elements.
+        unsafe { apply_at(aes_level(), decisions(0.3, 5), scale, x.as_ptr(), expected.as_mut_ptr(), n, false) };
+        for threads in [1, 2] {
+            set_num_threads(threads).expect("a legal number");
+            let mut y = vec![7.0f32; n + shift + 1];
+            // SAFETY: both hold `n` elements.
+            unsafe { apply_contiguous(decisions(0.3, 5), scale, x.as_ptr(), y.as_mut_ptr().add(shift), n) };
+            assert!(y[shift..shift + n] == expected, "{n} {threads}");
+            assert!(y[..shift].iter().chain(&y[shift + n..]).all(|&y| y == 7.0));
+            let mut own = x.to_vec();
+            // SAFETY: in place.
+            unsafe { apply_contiguous(decisions(0.3, 5), scale, own.as_ptr(), own.as_mut_ptr(), n) };
+            assert!(own == expected, "{n} {threads} in place");
+        }
+    }
+    let mut mask = vec![9; (1 << 23) + 12_345];
+    mask_bools(aes_level(), decisions(0.3, 5), &mut mask);
+    let mut bits = vec![0; mask.len().div_ceil(32)];
+    keep_bits_at(aes_level(), decisions(0.3, 5).key, decisions(0.3, 5).threshold, 5, &mut bits, mask.len());
+    assert!(mask.iter().enumerate().all(|(i, &kept)| u32::from(kept) == bits[i / 32] >> (i % 32) & 1));
 }
 
 #[test]
