@@ -91,6 +91,11 @@ impl Activation {
         with_elementwise(self, Ask).unwrap_or(Saved::Output)
     }
 
+    /// Whether the derivative asks only which outputs are above 0.
+    pub fn saves_signs(self) -> bool {
+        matches!(self, Self::Relu | Self::LeakyRelu { .. })
+    }
+
     /// Whether this is softmax, the one that mixes units.
     pub fn is_softmax(self) -> bool {
         self == Self::Softmax

@@ -2,9 +2,11 @@
 //!
 //! Value 0 is the input, value `i + 1` the output of layer `i`. A layer writes over its input unless backward needs that
 //! input: as the input of a `Dense` (for its weight gradient), as the pre-activation or the output of an activation.
+//! Dropout still writes over the output of an activation whose derivative asks for signs alone: kept elements keep
+//! theirs, and the gradient of dropped ones is 0 before it comes there.
 
 use super::layer::{Layer, Noise, NoiseKind};
-use crate::dense::activation::Saved;
+use crate::dense::activation::{Activation, Saved};
 use crate::error::{Error, Result};
 
 /// A dense layer's place in the plan.
@@ -125,7 +127,8 @@ impl Plan {
             }
             Layer::Rescaling { .. } | Layer::Activation(_) => {}
         }
-        let in_place = !self.is_kept(index) && !matches!(&layer, Layer::Dense(_)) && !Self::keeps_input(&layer);
+        let may_change = !self.is_kept(index) || (Self::keeps_signs(&layer) && self.only_signs_kept(index));
+        let in_place = may_change && !matches!(&layer, Layer::Dense(_)) && !Self::keeps_input(&layer);
         if in_place {
             self.buffer_of.push(self.buffer_of[index]);
         } else {
@@ -137,9 +140,30 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether backward through the layer that made `value` needs it.
+    /// The activation that needs what lies in `value`'s buffer for backward: it made `value`, or dropout in place did
+    /// after it.
+    fn kept_for(&self, value: usize) -> Option<Activation> {
+        match self.layers.get(value.checked_sub(1)?)? {
+            Layer::Activation(f) => matches!(f.saves(), Saved::Output).then_some(*f),
+            Layer::Noise(_) if self.buffer_of[value - 1] == self.buffer_of[value] => self.kept_for(value - 1),
+            _ => None,
+        }
+    }
+
+    /// Whether backward through the layers that made `value` needs what lies in its buffer.
     fn is_kept(&self, value: usize) -> bool {
-        value > 0 && matches!(&self.layers[value - 1], Layer::Activation(f) if matches!(f.saves(), Saved::Output))
+        self.kept_for(value).is_some()
+    }
+
+    /// Whether only its signs are needed.
+    fn only_signs_kept(&self, value: usize) -> bool {
+        self.kept_for(value).is_some_and(Activation::saves_signs)
+    }
+
+    /// Whether a layer leaves elements their signs, or makes them 0 together with their gradient.
+    fn keeps_signs(layer: &Layer) -> bool {
+        let kinds = [NoiseKind::Dropout, NoiseKind::ClassicDropout];
+        matches!(layer, Layer::Noise(noise) if kinds.contains(&noise.kind))
     }
 
     /// Whether backward through `layer` needs its input.
@@ -159,6 +183,12 @@ impl Plan {
     /// The widest value.
     pub fn widest(&self) -> usize {
         self.widths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The widest value of which a gradient is computed: those after the first dense layer.
+    pub fn widest_gradient(&self) -> usize {
+        let first = self.dense.first().map_or(0, |dense| dense.layer + 1);
+        self.widths[first..].iter().copied().max().unwrap_or(0)
     }
 
     /// Whether a layer before `layer` has parameters, so that a gradient must go through it.

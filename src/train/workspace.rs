@@ -34,11 +34,13 @@ pub fn row_stride<T: Element>(outputs: usize) -> usize {
 }
 
 impl<T: Element> Workspace<T> {
-    /// Buffers for a plan; those that only training needs are empty unless `training`.
+    /// Buffers for a plan, of whose `panels` a member takes up to `group` at a time; those that only training needs are
+    /// empty unless `training`.
     pub fn new(plan: &Plan, panels: usize, group: usize, members: usize, training: bool) -> Self {
         let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
         let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
         let lanes = panels * T::LANES;
+        let gradient = plan.widest_gradient() * group.min(panels) * T::LANES;
         Self {
             panels,
             values: plan.buffers.iter().map(|width| Aligned::zeros(width * lanes)).collect(),
@@ -51,7 +53,7 @@ impl<T: Element> Workspace<T> {
             rows: plan.dense.iter().map(|dense| trained(row_stride::<T>(dense.outputs) * lanes)).collect(),
             locals: (0..members)
                 .map(|_| Local {
-                    gradients: [(); 2].map(|()| trained(plan.widest() * group * T::LANES)),
+                    gradients: [(); 2].map(|()| trained(gradient)),
                     words: vec![0; plan.widest().div_ceil(WORD)],
                 })
                 .collect(),

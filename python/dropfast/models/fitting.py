@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dropfast.arrays import Array
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.callbacks.history import History
 from dropfast.callbacks.stopping import TerminateOnNaN
@@ -17,6 +16,7 @@ from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
+from dropfast.models.keeping import Kept
 from dropfast.models.source import Rows, Source
 from dropfast.models.warn import warn_if_idle
 from dropfast.progress import Progress, resolve_verbose
@@ -25,11 +25,6 @@ from dropfast.random import SHUFFLE, Key, permutation
 
 class Fitting(Compiled):
     """A stack that learns. See `dropfast.Sequential`."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self._kept: list[Array] = []
-        self._kept_steps = 0
 
     def fit(
         self,
@@ -55,6 +50,13 @@ class Fitting(Compiled):
         Shuffling depends on the seed and the epoch's number alone, masks on the seed and the
         optimizer's steps: a run that was interrupted goes on to the same bits with
         `initial_epoch`.
+
+        Bad arguments and data are refused before the first step. What ends training later, Ctrl-C
+        or an error of a callback or a generator, leaves the weights as far as they were trained;
+        a loss that is not finite takes its epoch back. To that end weights and optimizer state are
+        written to a temporary file before each epoch (see `tempfile.gettempdir`; into memory where
+        none can be written, or below 64 KiB): otherwise the memory of a fit is that of one batch
+        and of the optimizer.
 
         Parameters
         ----------
@@ -101,7 +103,8 @@ class Fitting(Compiled):
         ValueError
             If the model is not compiled or the data doesn't fit; nothing is trained then.
         FloatingPointError
-            If the loss becomes NaN or infinite: the weights of the last good epoch are kept.
+            If the loss becomes NaN or infinite: weights and optimizer are those of the last good
+            epoch.
 
         Examples
         --------
@@ -147,11 +150,12 @@ class Fitting(Compiled):
                 "validation_freq": validation_freq,
             },
         )
+        last_good = Kept()
         try:
             hooks.call("train_begin")
             logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
-                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress)
+                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress, last_good)
                 if found is None:
                     break
                 logs = found
@@ -163,6 +167,7 @@ class Fitting(Compiled):
                     break
             hooks.call("train_end", logs)
         finally:
+            last_good.close()
             progress.close()
         return history
 
@@ -198,12 +203,16 @@ class Fitting(Compiled):
         rows = self._checked(x, y, sample_weight, class_weight)
         self._begin()
         tally = epochs_of.Tally(self)
-        self._keep()
+        # A step changes nothing if its loss is not finite, except what layers count on the way.
+        before = Kept()
+        before.keep([weight.value for weight in self._weights if not weight.trainable])
         try:
             self._step_through(rows, len(rows[0]), max(self.epochs_done - 1, 0), tally)
         except FloatingPointError:
-            self._go_back()
+            before.go_back()
             raise
+        finally:
+            before.close()
         logs = tally.logs()
         if return_dict:
             return logs
@@ -248,9 +257,11 @@ class Fitting(Compiled):
         most_batches: int | None,
         hooks: CallbackList,
         progress: Progress,
+        last_good: Kept,
     ) -> dict[str, float] | None:
         """One epoch; None if a loss that is not finite ended training quietly."""
-        self._keep()
+        last_good.keep([*self.weights, *(array for slot in self.optimizer.state for array in slot)])
+        first_step = self.optimizer.iterations
         hooks.call("epoch_begin", epoch, {})
         tally = epochs_of.Tally(self)
         try:
@@ -258,9 +269,10 @@ class Fitting(Compiled):
                 x, y, weights = source.data
                 if source.feed is None:
                     source.feed = Feed(self.trainer(), x)
-                order = np.arange(len(x), dtype=np.int64)
                 if source.shuffle:
                     order = permutation(len(x), Key(self.seed, SHUFFLE, epoch))
+                else:
+                    order = np.arange(len(x), dtype=np.int64)
                 epochs_of.train(
                     self,
                     source.feed,
@@ -277,7 +289,8 @@ class Fitting(Compiled):
             else:
                 self._stream(source, epoch, most_batches, tally, hooks, progress)
         except FloatingPointError as error:
-            self._go_back()
+            last_good.go_back()
+            self.optimizer.iterations = first_step
             message = (
                 f"epoch {epoch + 1}: {error}. The weights from before this epoch are kept; a lower "
                 "learning rate or clipnorm may help"
@@ -360,24 +373,6 @@ class Fitting(Compiled):
             return dict(self.evaluate(data, steps=steps, return_dict=True))
         x, y, weights = data
         return dict(self.evaluate(x, y, sample_weight=weights, return_dict=True))
-
-    def _keep(self) -> None:
-        """Copy weights and optimizer state, to come back to if a loss is not finite."""
-        own = self._all_state()
-        if [array.shape for array in own] != [array.shape for array in self._kept]:
-            self._kept = [np.empty_like(array) for array in own]
-        for copy, array in zip(self._kept, own, strict=True):
-            np.copyto(copy, array)
-        self._kept_steps = self.optimizer.iterations
-
-    def _go_back(self) -> None:
-        """Take back what `_keep` copied."""
-        for copy, array in zip(self._kept, self._all_state(), strict=True):
-            np.copyto(array, copy)
-        self.optimizer.iterations = self._kept_steps
-
-    def _all_state(self) -> list[Array]:
-        return [*self.weights, *(array for slot in self.optimizer.state for array in slot)]
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:
