@@ -216,7 +216,7 @@ impl<'a, T: Element> Pass<'a, T> {
         self.plan.noise.iter().position(|&noise| noise == layer).expect("`noise` lists all stochastic layers")
     }
 
-    /// Takes the gradient of value `layers`, which lies in `local.gradients[0]`, back through layers `layers - 1` to 0, and
+    /// Takes the gradient of value `layers`, which lies in `local.gradient`, back through layers `layers - 1` to 0, and
     /// leaves the gradient of each dense layer's output by rows in the buffers.
     ///
     /// # Safety
@@ -229,7 +229,7 @@ impl<'a, T: Element> Pass<'a, T> {
         draws: &[Draw],
         local: &mut Local<T>,
     ) {
-        let [mut gradient, mut spare] = local.gradients.each_mut();
+        let gradient = &mut *local.gradient;
         for layer in (0..layers).rev() {
             let stride = self.plan.widths[layer + 1] * T::LANES;
             let used = panels.len() * stride;
@@ -252,17 +252,16 @@ impl<'a, T: Element> Pass<'a, T> {
                 }
                 Layer::Dense(_) => {
                     // SAFETY: the caller's promise.
-                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), draws, gradient, spare) };
+                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), draws, gradient) };
                     if !goes_on {
                         return;
                     }
-                    std::mem::swap(&mut gradient, &mut spare);
                 }
             }
         }
     }
 
-    /// Keeps the output gradient by rows; makes the input gradient if some layer below has parameters.
+    /// Keeps the output gradient by rows; puts the input gradient in its place if some layer below has parameters.
     ///
     /// # Safety
     /// As [`Pass::forward`].
@@ -272,12 +271,12 @@ impl<'a, T: Element> Pass<'a, T> {
         layer: usize,
         panels: Range<usize>,
         draws: &[Draw],
-        dy: &[T],
-        dx: &mut [T],
+        gradient: &mut [T],
     ) -> bool {
         let (index, place) = self.dense_place(layer);
         let stride = place.outputs * T::LANES;
         let rows = row_stride::<T>(place.outputs);
+        let dy = &gradient[..panels.len() * stride];
         // SAFETY: the panels were drawn in the forward pass, by this member.
         let thin = unsafe { thin_outputs(&self.buffers, place, draws, panels.start) };
         for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
@@ -296,8 +295,14 @@ impl<'a, T: Element> Pass<'a, T> {
         let kernel = unsafe { self.parameters[place.kernel].get() };
         let shape = (place.inputs, place.outputs);
         let dx_stride = place.inputs * T::LANES;
+        // The rows of the layer below are next: until then they are room for as many numbers, in another order.
+        let below = T::LANES * row_stride::<T>(place.inputs);
+        // SAFETY: the rows of the panels are the caller's.
+        let room = unsafe { self.buffers.rows[index - 1].part(panels.start * below..panels.end * below) };
+        let dx = &mut room[..panels.len() * dx_stride];
         let Some(skip) = Skip::new::<T>(place, draws) else {
             PanelProduct { shape, kernel, count: panels.len(), from: dy, to: dx }.backward(s);
+            gradient[..dx.len()].copy_from_slice(dx);
             return true;
         };
         // SAFETY: the panels were drawn in the forward pass, by this member.
@@ -310,6 +315,7 @@ impl<'a, T: Element> Pass<'a, T> {
                 PanelProduct { shape, kernel, count, from, to }.backward_part(s, part);
             }
         }
+        gradient[..dx.len()].copy_from_slice(dx);
         true
     }
 }

@@ -209,3 +209,40 @@ impl Plan {
         self.noise.first().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layer::{Dense, Limits, Sharing};
+    use super::*;
+
+    /// The buffer of each value of 6 inputs through a dense layer of 4 and then `layers`.
+    fn buffers(layers: &[Layer]) -> Vec<usize> {
+        let dense = Layer::Dense(Dense { units: 4, kernel: Limits::default(), bias: None });
+        Plan::new([&[dense], layers].concat(), 6).unwrap().buffer_of
+    }
+
+    fn noise(kind: NoiseKind) -> Layer {
+        Layer::Noise(Noise { kind, rate: 0.5, sharing: Sharing::Rows(1) })
+    }
+
+    #[test]
+    fn dropout_writes_over_what_only_signs_are_asked_of() {
+        let relu = || Layer::Activation(Activation::Relu);
+        let tanh = || Layer::Activation(Activation::Tanh);
+        let (dropout, alpha) = (|| noise(NoiseKind::Dropout), || noise(NoiseKind::AlphaDropout));
+        assert_eq!(buffers(&[relu(), dropout(), dropout()]), [0, 1, 1, 1, 1]);
+        assert_eq!(buffers(&[relu(), noise(NoiseKind::ClassicDropout)]), [0, 1, 1, 1]);
+        for other in [alpha(), noise(NoiseKind::GaussianDropout), tanh()] {
+            assert_eq!(buffers(&[relu(), other.clone()]), [0, 1, 1, 2]);
+            assert_eq!(buffers(&[relu(), dropout(), other]), [0, 1, 1, 1, 2]);
+        }
+        assert_eq!(buffers(&[tanh(), dropout(), alpha()]), [0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn gradients_are_as_wide_as_what_follows_the_first_dense_layer() {
+        let dense = |units| Layer::Dense(Dense { units, kernel: Limits::default(), bias: None });
+        let plan = Plan::new(vec![noise(NoiseKind::Dropout), dense(4), dense(5)], 6).unwrap();
+        assert_eq!((plan.widest(), plan.widest_gradient()), (6, 5));
+    }
+}

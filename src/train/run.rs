@@ -278,7 +278,7 @@ where
             let output = if softmax { self.pass.moved(layers, panel) } else { self.pass.value(layers, panel) };
             (output, self.losses.part(lanes))
         };
-        let gradient = &mut local.gradients[0][index * output.len()..(index + 1) * output.len()];
+        let gradient = &mut local.gradient[index * output.len()..(index + 1) * output.len()];
         let correct = self.s.run(LossPanel {
             loss: self.run.loss,
             softmax,

@@ -21,8 +21,8 @@ pub struct Workspace<T: Element> {
 
 /// What each thread has for itself.
 pub struct Local<T: Element> {
-    /// Gradients of a value of a few panels, and of the value before it.
-    pub gradients: [Aligned<T>; 2],
+    /// The gradient of a value of a few panels.
+    pub gradient: Aligned<T>,
     /// Decisions of one row.
     pub words: Vec<u32>,
 }
@@ -52,10 +52,7 @@ impl<T: Element> Workspace<T> {
                 .collect(),
             rows: plan.dense.iter().map(|dense| trained(row_stride::<T>(dense.outputs) * lanes)).collect(),
             locals: (0..members)
-                .map(|_| Local {
-                    gradients: [(); 2].map(|()| trained(gradient)),
-                    words: vec![0; plan.widest().div_ceil(WORD)],
-                })
+                .map(|_| Local { gradient: trained(gradient), words: vec![0; plan.widest().div_ceil(WORD)] })
                 .collect(),
         }
     }

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import tempfile
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import dropfast as df
+from dropfast.models import keeping
 
 L = df.layers
 X = np.ones((10, 3), np.float32)
@@ -19,9 +25,36 @@ def model():
     return made
 
 
+def no_file(*arguments, **settings):
+    raise OSError("no room")
+
+
+class FullDisk(io.BytesIO):
+    """A file that takes no more than one array."""
+
+    def write(self, data):
+        if self.tell():
+            raise OSError("no room")
+        return super().write(data)
+
+
+KEPT_IN = {
+    "memory": None,
+    "a file": tempfile.TemporaryFile,
+    "memory, as no file can be made": no_file,
+    "memory, as the disk is full": lambda **settings: FullDisk(),
+}
+
+
+@pytest.mark.parametrize("kept_in", KEPT_IN)
 @pytest.mark.parametrize("engine", ["native", "stepwise"])
-def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(engine, stepwise):
+def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(
+    engine, kept_in, stepwise, monkeypatch
+):
     """The second epoch's learning rate is so large that the loss overflows."""
+    if KEPT_IN[kept_in] is not None:
+        monkeypatch.setattr(keeping, "_IN_MEMORY", 0)
+        monkeypatch.setattr(tempfile, "TemporaryFile", KEPT_IN[kept_in])
 
     def make():
         made = df.Sequential([L.Dense(4), L.Dense(1)], seed=0)
@@ -46,6 +79,56 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(engine, stepwise):
     good.fit(x, y, epochs=2, initial_epoch=1, verbose=0)
     broken.fit(x, y, epochs=2, initial_epoch=1, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(good.weights, broken.weights, strict=True))
+
+
+def test_training_copies_no_weights_in_memory():
+    made = df.Sequential([L.Dense(500), L.Dense(1)], seed=0)
+    made.compile(df.optimizers.Adam(), "mse")
+    made.build((None, 500))
+    x = np.ones((8, 500), np.float32)
+    made.fit(x, x[:, :1], verbose=0)
+    tracemalloc.start()
+    made.fit(x, x[:, :1], epochs=3, verbose=0)
+    made.train_on_batch(x, x[:, :1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < made.weights[0].nbytes / 4
+
+
+def test_a_model_can_be_pickled_while_it_trains():
+    made = df.Sequential([L.Dense(200), L.Dense(1)], seed=0)
+    made.compile("sgd", "mse")
+    x = np.ones((8, 200), np.float32)
+    copies = []
+    copy = df.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: copies.append(pickle.loads(pickle.dumps(made)))
+    )
+    made.fit(x, x[:, :1], verbose=0, callbacks=[copy])
+    assert np.array_equal(copies[0].weights[0], made.weights[0])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("origin", ["callback", "generator"])
+def test_what_ends_training_otherwise_leaves_the_steps_that_were_done(origin, error):
+    def batches():
+        for _ in range(3):
+            yield X[:5], Y[:5]
+        raise error
+
+    class Fails(df.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                raise error
+
+    stopped, whole = model(), model()
+    data = {"x": batches()}
+    if origin == "callback":
+        data = {"x": np.tile(X[:5], (6, 1)), "y": np.tile(Y[:5], 6), "callbacks": [Fails()]}
+    with pytest.raises(error):
+        stopped.fit(**data, batch_size=5, shuffle=False, verbose=0)
+    whole.fit(np.tile(X[:5], (3, 1)), np.tile(Y[:5], 3), batch_size=5, shuffle=False, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(stopped.weights, whole.weights, strict=True))
+    assert stopped.optimizer.iterations == 3
 
 
 def test_terminate_on_nan_ends_quietly(capsys):
