@@ -122,16 +122,30 @@ impl<'a> Walk<'a> {
         self.place
     }
 
-    /// Goes on to the next position; after the last comes the first.
+    /// Goes on by one position; after the last comes the first.
     pub fn advance(&mut self) {
+        self.advance_by(1);
+    }
+
+    /// How many positions are left on the innermost axis.
+    pub fn row(&self) -> usize {
+        match (self.axes, &self.index[..]) {
+            ([.., axis], [.., index]) => axis.size - index,
+            _ => 1,
+        }
+    }
+
+    /// Goes on by at most [`Walk::row`] positions.
+    pub fn advance_by(&mut self, mut count: usize) {
         for (i, axis) in self.axes.iter().enumerate().rev() {
-            self.index[i] += 1;
-            self.place.input += axis.input;
-            self.place.output += axis.output;
-            self.place.noise = self.place.noise.wrapping_add(axis.noise);
+            self.index[i] += count;
+            self.place.input += count as isize * axis.input;
+            self.place.output += count as isize * axis.output;
+            self.place.noise = self.place.noise.wrapping_add(count as u64 * axis.noise);
             if self.index[i] < axis.size {
                 return;
             }
+            count = 1;
             self.index[i] = 0;
             self.place.input -= axis.size as isize * axis.input;
             self.place.output -= axis.size as isize * axis.output;

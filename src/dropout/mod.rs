@@ -7,6 +7,7 @@
 //!
 //! The mask is never stored: backward draws it again from the key.
 
+mod blocks;
 mod contiguous;
 mod gaussian;
 mod layout;

@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn layouts(
         sizes in prop::collection::vec(1usize..6, 1..5),
-        wide in any::<[bool; 4]>(),
+        wide in prop_oneof![Just([false; 4]), any::<[bool; 4]>()],
         shared in any::<[bool; 4]>(),
         reversed in any::<bool>(),
         inner in prop_oneof![1usize..90, 120usize..300],
@@ -134,6 +134,7 @@ proptest! {
         prop_assert_eq!(layout.len(), output as usize);
         prop_assume!(matches!(layout.inner().noise, 0 | 1));
         let x = values::<f32>(input as usize);
+        let dense = input == output;
         for level in available_aes() {
             let mut y = vec![7.0f32; output as usize];
             // SAFETY: the layout was made for the two buffers.
@@ -149,6 +150,13 @@ proptest! {
                 }
                 let expected = if kept(0.4, 5 + own) { x[from].scaled(1.0 / 0.6) } else { 0.0 };
                 prop_assert!(y[to].same(expected), "{:?} {}", level, position);
+            }
+            if dense {
+                let mut own = x.clone();
+                let p = own.as_mut_ptr();
+                // SAFETY: in place.
+                unsafe { apply(level, decisions(0.4, 5), Scale::inverted(0.4), &layout, p, p) };
+                prop_assert!(own.iter().zip(&y).all(|(&a, &b)| a.same(b)), "{:?} in place", level);
             }
         }
     }
