@@ -182,6 +182,29 @@ proptest! {
     }
 }
 
+/// All 65,536 values of a 16-bit float, nothing dropped, by many scales.
+fn all_halves<T: Probe>(of_bits: impl Fn(u16) -> T) {
+    let x: Vec<T> = (0..=u16::MAX).map(of_bits).collect();
+    for rate in [1e-3, 0.1, 0.2, 0.25, 1.0 / 3.0, 0.5, 0.7, 0.9, 1.0 - 1e-5] {
+        for level in available_aes() {
+            let mut y = x.clone();
+            // SAFETY: both hold all values.
+            unsafe {
+                apply_at(level, decisions(0.0, 0), Scale::inverted(rate), x.as_ptr(), y.as_mut_ptr(), x.len(), false)
+            };
+            for (&x, &y) in x.iter().zip(&y) {
+                assert!(y.same(x.scaled(1.0 / (1.0 - rate))), "{level:?} {rate}: {x:?} became {y:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_half_is_rounded_once() {
+    all_halves(f16::from_bits);
+    all_halves(bf16::from_bits);
+}
+
 /// Outputs of large pages, begun anywhere in one, by one thread and by two, past the caches and through them.
 #[test]
 fn large_outputs() {

@@ -109,18 +109,10 @@ mod x86 {
 
     /// The upper half of every lane of 32 bits.
     const UPPER: i32 = !0xFFFF;
+    /// Lanes 1, 3, 5 and so on of 16 bits.
+    const ODD: __mmask32 = 0xAAAA_AAAA;
     /// Adding this and the lowest bit that stays carries as rounding to nearest even does.
     const BELOW_HALF: i32 = 0x7FFF;
-
-    /// bfloat16 in the upper half of every lane, something in the lower.
-    #[inline(always)]
-    fn rounded(x: __m512) -> __m512i {
-        op!({
-            let bits = _mm512_castps_si512(x);
-            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-            _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(BELOW_HALF)), odd)
-        })
-    }
 
     impl Halves for Avx512 {
         type Halves = __m512i;
@@ -165,8 +157,14 @@ mod x86 {
         #[inline(always)]
         fn narrow_bf16(self, x: [F32x16; 2]) -> __m512i {
             op!({
-                let even = _mm512_srli_epi32::<16>(rounded(x[0].0));
-                _mm512_mask_mov_epi16(even, 0xAAAA_AAAA, rounded(x[1].0))
+                // All 32 upper halves and all 32 lower: rounding takes one register.
+                let [even, odd] = [_mm512_castps_si512(x[0].0), _mm512_castps_si512(x[1].0)];
+                let upper = _mm512_mask_mov_epi16(_mm512_srli_epi32::<16>(even), ODD, odd);
+                let lower = _mm512_mask_mov_epi16(even, ODD, _mm512_slli_epi32::<16>(odd));
+                // Upwards above the half, and at the half from an odd upper: lower | upper & 1.
+                let sticky = _mm512_ternarylogic_epi32::<0xF8>(lower, upper, _mm512_set1_epi16(1));
+                let up = _mm512_cmpgt_epu16_mask(sticky, _mm512_set1_epi16(i16::MIN));
+                _mm512_mask_sub_epi16(upper, up, upper, _mm512_set1_epi16(-1))
             })
         }
 
@@ -203,9 +201,9 @@ mod x86 {
         })
     }
 
-    /// As [`rounded`].
+    /// bfloat16 in the upper half of every lane, something in the lower.
     #[inline(always)]
-    fn rounded_eight(x: __m256) -> __m256i {
+    fn rounded(x: __m256) -> __m256i {
         op!({
             let bits = _mm256_castps_si256(x);
             let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
@@ -216,7 +214,7 @@ mod x86 {
     /// The inverse of [`wide_bf16`].
     #[inline(always)]
     fn round_bf16(x: F32x8x2) -> __m256i {
-        op!(_mm256_blend_epi16::<0xAA>(_mm256_srli_epi32::<16>(rounded_eight(x.0)), rounded_eight(x.1)))
+        op!(_mm256_blend_epi16::<0xAA>(_mm256_srli_epi32::<16>(rounded(x.0)), rounded(x.1)))
     }
 
     /// Eight `f32` in double precision.
