@@ -8,8 +8,8 @@ use crate::parallel::{Shared, for_each_range};
 use crate::rng::{Steps, keep_bits_at};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, dispatch_aes_at};
 
-/// Fewer elements than this for a thread are not worth waking it.
-const GRAIN: usize = 1 << 16;
+/// Elements that are worth sharing with a thread that is awake: 16 µs of work.
+const GRAIN: usize = 1 << 18;
 
 /// A byte a decision; its maker promises as many as will be taken.
 #[derive(Clone, Copy)]

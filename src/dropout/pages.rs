@@ -19,7 +19,7 @@ const LARGE: usize = 2 * PAGE;
 /// From so many bytes on threads take whole pages; below, an eighth of one, so that all have as much to do.
 const WHOLE_PAGES: usize = 16 * PAGE;
 
-/// Runs `work` over parts of `0..n`, in parallel where there are at least two `grain`s. Parts of a large output are within
+/// Runs `work` over parts of `0..n`, in parallel as [`for_each_range`] does. Parts of a large output are within
 /// pages, and of each the last element is written before `work` begins, for `overwrite`.
 ///
 /// # Safety

@@ -310,7 +310,7 @@ pub unsafe fn gaussian_layout<T: Sample>(
     }
     let (x, y) = (Pointer(x.cast_mut()), Pointer(y));
     if layout.is_contiguous(size_of::<T>()) {
-        return for_each_range(layout.len(), GRAIN / 16, |range| {
+        return for_each_range(layout.len(), GRAIN / 4, |range| {
             // SAFETY: the range is within the array.
             unsafe {
                 let (x, y) = (x.get().add(range.start), y.get().add(range.start));
@@ -319,7 +319,7 @@ pub unsafe fn gaussian_layout<T: Sample>(
         });
     }
     let inner = layout.inner();
-    for_each_range(layout.len() / inner.size, (GRAIN / 16).div_ceil(inner.size), |runs| {
+    for_each_range(layout.len() / inner.size, (GRAIN / 4).div_ceil(inner.size), |runs| {
         let mut walk = Walk::from(layout.outer(), runs.start);
         let mut buffer = [T::ZERO; 256];
         for _ in runs {

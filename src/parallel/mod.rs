@@ -7,6 +7,7 @@
 //! nothing waits for a thread, and results never depend on how many there were (`docs/numerics.md`).
 
 mod barrier;
+mod crew;
 mod parts;
 mod pool;
 mod shared;

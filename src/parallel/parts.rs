@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
+use super::crew::Crew;
+
 /// What the job does with part `i`, without its lifetime.
 struct Work(*const (dyn Fn(usize) + Sync));
 
@@ -14,7 +16,7 @@ unsafe impl Send for Work {}
 unsafe impl Sync for Work {}
 
 /// The job: it outlives the call where a helper comes late, but its `work` is then not touched any more.
-struct Job {
+pub(super) struct Job {
     work: Work,
     /// Which parts somebody has taken.
     taken: Vec<AtomicBool>,
@@ -48,12 +50,12 @@ impl Job {
         }
     }
 
-    /// A helper's turn; nothing where the caller has left.
-    fn help(&self, home: usize) {
+    /// The turn of helper number `index` of `threads`, of which 0 is the caller; nothing where the caller has left.
+    pub fn help(&self, index: usize, threads: usize) {
         if self.inside.fetch_update(SeqCst, SeqCst, |n| (n & CLOSED == 0).then_some(n + 1)).is_err() {
             return;
         }
-        self.take(home);
+        self.take(index * self.taken.len() / threads);
         if self.inside.fetch_sub(1, SeqCst) == CLOSED + 1 {
             self.caller.unpark();
         }
@@ -86,11 +88,11 @@ impl<F: Fn(usize) + Sync> Parts<F> {
         Self { parts, work }
     }
 
-    /// Does all parts on the calling thread and on up to `helpers` threads of the pool that come in time.
+    /// Does all parts on the calling thread and with those helpers that come in time; for `wake` sleeping ones are woken.
     ///
     /// # Panics
     /// With the panic of a part; others may then not have been done.
-    pub fn run(self, helpers: usize, pool: &rayon::ThreadPool) {
+    pub fn run(self, crew: &Crew, wake: bool) {
         let work: *const (dyn Fn(usize) + Sync + '_) = &self.work;
         // SAFETY: only the lifetime changes. The pointer is followed between `new` and the end of `close` alone, while
         // `self` lives.
@@ -104,10 +106,7 @@ impl<F: Fn(usize) + Sync> Parts<F> {
             caller: thread::current(),
             panic: Mutex::new(None),
         });
-        for helper in 1..=helpers {
-            let (job, home) = (Arc::clone(&job), helper * self.parts / (helpers + 1));
-            pool.spawn(move || job.help(home));
-        }
+        crew.call(&job, wake);
         job.take(0);
         job.close();
         let panic = job.panic.lock().unwrap_or_else(PoisonError::into_inner).take();

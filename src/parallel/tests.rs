@@ -35,10 +35,10 @@ fn a_panic_of_a_part_reaches_the_caller_and_the_pool_goes_on() {
 #[test]
 fn a_helper_that_does_not_come_keeps_nobody_waiting() {
     // The only thread of the pool is busy until the caller is through.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let crew = crew::Crew::new(1).expect("a thread");
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (entered, inside) = std::sync::mpsc::channel();
-    pool.spawn(move || {
+    crew.threads().spawn(move || {
         entered.send(()).expect("the test listens");
         let _ = wait.recv();
     });
@@ -47,9 +47,63 @@ fn a_helper_that_does_not_come_keeps_nobody_waiting() {
     parts::Parts::new(100, |_| {
         done.fetch_add(1, Ordering::Relaxed);
     })
-    .run(1, &pool);
+    .run(&crew, true);
     assert_eq!(done.into_inner(), 100);
     drop(release);
+}
+
+#[test]
+fn every_part_is_done_once_by_helpers_awake_asleep_and_dismissed() {
+    let pauses = [0, 0, 20, 0, 150, 0, 0, 0, 0, 0, 0, 300];
+    for round in 0..600 {
+        std::thread::sleep(std::time::Duration::from_micros(pauses[round % pauses.len()]));
+        if round % 7 == 0 {
+            team(2, |member| member.wait());
+        }
+        let hits: Vec<AtomicUsize> = (0..300).map(|_| AtomicUsize::new(0)).collect();
+        let grain = [1, 100, 200][round % 3];
+        for_each_range(300, grain, |range| {
+            for hit in &hits[range] {
+                hit.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(hits.iter().all(|hit| hit.load(Ordering::Relaxed) == 1));
+    }
+}
+
+#[test]
+fn a_helper_stays_awake_and_leaves_when_dismissed() {
+    let crew = crew::Crew::new(1).expect("a thread");
+    assert!(!crew.is_awake());
+    let helped = AtomicUsize::new(0);
+    let caller = std::thread::current().id();
+    // Until the helper has come once and waits.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !crew.is_awake() {
+        assert!(std::time::Instant::now() < deadline, "no helper waits");
+        parts::Parts::new(64, |_| {
+            helped.fetch_add(usize::from(std::thread::current().id() != caller), Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        })
+        .run(&crew, true);
+    }
+    assert!(helped.into_inner() > 0);
+    let (answer, asked) = std::sync::mpsc::channel();
+    crew.threads().spawn(move || answer.send(()).expect("the test listens"));
+    asked.recv().expect("the helper left its desk");
+    assert!(!crew.is_awake());
+}
+
+#[test]
+fn short_calls_wake_helpers_when_they_come_thick() {
+    let pace = crew::Pace::default();
+    assert!((0..100).any(|_| {
+        let wake = pace.begin();
+        pace.end();
+        wake
+    }));
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    assert!(!pace.begin());
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! Layer 0: the helpers of a pool. After a job they stay awake a little, so that the next finds them.
+//!
+//! To wake a sleeping thread takes the caller up to 13 µs on a virtual machine, and the thread comes 10 µs later still.
+//! So short work goes to helpers that are awake, and sleeping ones are woken for long work, or where short work
+//! comes thick.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::parts::Job;
+
+/// How long a helper stays awake. Others may want its core, so it is no longer than a few calls.
+const LINGER: Duration = Duration::from_micros(100);
+
+/// So many short calls within [`LINGER`] of one another are worth waking the helpers.
+const THICK: u32 = 4;
+
+/// Where each helper waits for its next job: null where it does not, [`waiting`] where it does, else the job.
+struct Desks {
+    desks: Box<[AtomicPtr<Job>]>,
+    /// Whether nobody shall wait: the helpers are needed elsewhere.
+    dismissed: AtomicBool,
+}
+
+/// The mark of a helper that waits, which is no job's address.
+fn waiting() -> *mut Job {
+    ptr::NonNull::dangling().as_ptr()
+}
+
+impl Desks {
+    /// Does the job, and those that come while helper number `index` waits.
+    fn attend(&self, index: usize, mut job: Arc<Job>) {
+        loop {
+            job.help(index + 1, self.desks.len() + 1);
+            drop(job);
+            match self.wait(&self.desks[index]) {
+                Some(next) => job = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The next job, if one comes soon.
+    fn wait(&self, desk: &AtomicPtr<Job>) -> Option<Arc<Job>> {
+        desk.store(waiting(), SeqCst);
+        let start = Instant::now();
+        for turn in 1u32.. {
+            let found = desk.load(SeqCst);
+            if found != waiting() {
+                // SAFETY: `hand_over` put an `Arc` there, for the one who finds it.
+                return Some(unsafe { Arc::from_raw(found) });
+            }
+            if self.dismissed.load(SeqCst) || turn.is_multiple_of(64) && start.elapsed() > LINGER {
+                break;
+            }
+            if turn.is_multiple_of(1024) { thread::yield_now() } else { std::hint::spin_loop() }
+        }
+        let left = desk.compare_exchange(waiting(), ptr::null_mut(), SeqCst, SeqCst);
+        // SAFETY: as above.
+        left.err().map(|found| unsafe { Arc::from_raw(found) })
+    }
+
+    /// Gives the job to the helper at a desk, if it waits there.
+    fn hand_over(desk: &AtomicPtr<Job>, job: &Arc<Job>) -> bool {
+        let raw = Arc::into_raw(Arc::clone(job)).cast_mut();
+        let given = desk.compare_exchange(waiting(), raw, SeqCst, SeqCst).is_ok();
+        if !given {
+            // SAFETY: made above and given to nobody.
+            drop(unsafe { Arc::from_raw(raw) });
+        }
+        given
+    }
+}
+
+/// Some helpers, and how they are called.
+pub(super) struct Crew {
+    threads: rayon::ThreadPool,
+    desks: Arc<Desks>,
+    pace: Pace,
+}
+
+impl Crew {
+    /// None where the system gives no threads.
+    pub fn new(helpers: usize) -> Option<Self> {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(helpers)
+            .thread_name(|i| format!("dropfast-{}", i + 1))
+            .build()
+            .ok()?;
+        let desks = (0..helpers).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
+        Some(Self {
+            threads,
+            desks: Arc::new(Desks { desks, dismissed: AtomicBool::new(false) }),
+            pace: Pace::default(),
+        })
+    }
+
+    /// How many helpers there are.
+    pub fn size(&self) -> usize {
+        self.desks.desks.len()
+    }
+
+    /// Whether a helper waits for a job.
+    pub fn is_awake(&self) -> bool {
+        self.desks.desks.iter().any(|desk| desk.load(SeqCst) == waiting())
+    }
+
+    /// Gives the job to all who are awake, and for `wake` to the others.
+    pub fn call(&self, job: &Arc<Job>, wake: bool) {
+        self.desks.dismissed.store(false, SeqCst);
+        for desk in &self.desks.desks {
+            if !Desks::hand_over(desk, job) && wake {
+                let (desks, job) = (Arc::clone(&self.desks), Arc::clone(job));
+                // Whichever thread takes this, it waits at its own desk.
+                self.threads.spawn(move || desks.attend(rayon::current_thread_index().unwrap_or(0), job));
+            }
+        }
+    }
+
+    /// The threads themselves; nobody waits for a job any more.
+    pub fn threads(&self) -> &rayon::ThreadPool {
+        self.desks.dismissed.store(true, SeqCst);
+        &self.threads
+    }
+
+    /// When short calls came.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+}
+
+/// How thick short calls come that nobody helped with. One thread at a time uses it.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// When the last ended, in nanoseconds.
+    last: AtomicU64,
+    /// How many came within [`LINGER`] of the one before.
+    close: AtomicU32,
+}
+
+/// Nanoseconds since the first call.
+fn now() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+impl Pace {
+    /// A call begins: whether it is one of many.
+    pub fn begin(&self) -> bool {
+        let near = now().saturating_sub(self.last.load(SeqCst)) < LINGER.as_nanos() as u64;
+        let close = if near { self.close.load(SeqCst) + 1 } else { 0 };
+        self.close.store(close % THICK, SeqCst);
+        close == THICK
+    }
+
+    /// It ended.
+    pub fn end(&self) {
+        self.last.store(now(), SeqCst);
+    }
+}
