@@ -66,3 +66,8 @@ impl<T: Copy> DerefMut for Aligned<T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
+
+/// An array that starts on a cache line: a vector of it is never on two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Lines<T>(pub T);

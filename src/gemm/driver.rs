@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use super::ahead::Nothing;
 use super::blocks::{Blocks, Grid};
 use super::matrix::{Matrix, MatrixMut};
 use super::pack::pack;
@@ -301,7 +302,7 @@ unsafe fn multiply_tile<S: Simd, T: Element, R: Rows, const MR: usize, const NV:
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = if first { zeros::<S, T, MR, NV>(s) } else { load(s, c, width) };
-        accumulate(s, &mut sums, All(k), a, b);
+        accumulate(s, &mut sums, All(k), a, b, &mut Nothing);
         if width == NV * T::LANES {
             store(sums, c);
         } else {

@@ -4,6 +4,7 @@
 //! four rows and as many columns as the registers hold. Lanes past the last column read the start of the next row,
 //! which comes next anyway; what they compute is not stored.
 
+use super::ahead::Nothing;
 use super::tile::{All, Broadcast, Registers, Stride, Target, Vectors, accumulate, store_first, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
@@ -76,7 +77,7 @@ impl<T: Element> FewRows<'_, T> {
             let mut c = zeros::<S, T, MR, NV>(s);
             let a = Broadcast { start: self.x.as_ptr().add(row * k), rows: Stride(k), step: 1 };
             let b = Vectors { start: self.matrix.as_ptr().add(column), step: n, vector: T::LANES };
-            accumulate(s, &mut c, All(whole), a, b);
+            accumulate(s, &mut c, All(whole), a, b, &mut Nothing);
             for step in whole..k {
                 self.last_step(s, &mut c, row, step, column);
             }

@@ -1,16 +1,19 @@
 //! Layer 2: matrix products.
 //!
-//! * [`tile`]: the inner tile under all of them.
+//! * [`tile`]: the inner tile under all of them, and what it asks for [`ahead`].
 //! * [`outer`]: the weight gradient, tile by tile, whole or of what dropout kept.
 //! * [`panel`]: products of a network's layers with the rows of a batch in vector lanes.
+//! * [`kept`]: the same for the features that dropout kept.
 //! * [`few_rows`]: a few rows by a stored matrix.
 //! * [`driver`]: products of stored matrices of any strides ([`matrix`]), with [`blocks`], [`pack`] and [`scratch`].
 //! * [`naive`]: the same by definition, the oracle of the tests.
 //! * [`peak`]: what the processor could do at most.
 
+pub mod ahead;
 pub mod blocks;
 pub mod driver;
 pub mod few_rows;
+pub mod kept;
 pub mod matrix;
 pub mod naive;
 pub mod outer;

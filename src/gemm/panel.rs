@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
+use super::ahead::{Ahead, Block, Nothing, Share};
 use super::tile::{
-    Across, All, Broadcast, Kept, Next, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate,
+    Across, All, Broadcast, Listed, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate,
     rows_of_tiles, zeros,
 };
-use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
+use crate::simd::{Element, Kernel, Level, Simd, Vector};
 
 /// Panels that are multiplied at a time on a level: as many as keep a tile at least as tall as wide.
 pub fn panels_at_once(level: Level) -> usize {
@@ -42,16 +43,19 @@ impl<T: Element> PanelProduct<'_, T> {
     pub fn forward<S: Simd>(mut self, s: S) {
         let (k, n) = self.shape;
         let panels = self.panels(k, n);
-        for rows in strips::<T>(k, n) {
-            let next = &self.kernel[rows.end * n..];
-            let a = Broadcast { start: self.kernel[rows.start * n..].as_ptr(), rows: Across, step: n };
+        for (KernelBlock { rows, columns }, next) in KernelBlock::all::<T>(k, n) {
             s.run(Product {
                 steps: All(rows.len()),
-                a,
-                m: n,
+                a: Broadcast { start: self.kernel[rows.start * n + columns.start..].as_ptr(), rows: Across, step: n },
+                m: columns.len(),
                 carry: rows.start > 0,
-                next: Next::new(&next[..next.len().min(rows.len() * n)]),
-                panels: Panels { b: self.from[rows.start * T::LANES..].as_ptr(), ..panels },
+                next: next.map(|next| Block {
+                    start: self.kernel[next.rows.start * n + next.columns.start..].as_ptr(),
+                    step: n,
+                    width: next.columns.len(),
+                    rows: All(next.rows.len()),
+                }),
+                panels: panels.starting_at(rows.start, columns.start),
             });
         }
     }
@@ -64,29 +68,7 @@ impl<T: Element> PanelProduct<'_, T> {
         let (k, n) = self.shape;
         let panels = self.panels(n, k);
         let a = Broadcast { start: self.kernel.as_ptr(), rows: Stride(n), step: 1 };
-        s.run(Product { steps: All(n), a, m: k, carry: false, next: Next::new(&[]), panels });
-    }
-
-    /// [`PanelProduct::forward`] for some outputs from some inputs: as if the other inputs were 0; other outputs are left alone.
-    /// With `carry`, `to` holds the chains over inputs before these. The rows of the kernel in `next` are asked for,
-    /// ahead of their product.
-    ///
-    /// # Panics
-    /// As [`PanelProduct::forward`], and for indices out of range.
-    pub fn forward_part<S: Simd>(mut self, s: S, part: Part<'_>, carry: bool, next: Range<usize>) {
-        let (k, n) = self.shape;
-        let panels = self.panels(k, n);
-        part.check(self.shape);
-        s.run(PartProduct::<T, true> {
-            steps: part.inputs,
-            picks: part.outputs,
-            a: self.kernel.as_ptr(),
-            row: 1,
-            step: n,
-            carry,
-            next: Next::new(&self.kernel[next.start * n..next.end * n]),
-            panels,
-        });
+        s.run(Product { steps: All(n), a, m: k, carry: false, next: None, panels });
     }
 
     /// [`PanelProduct::backward`] for some inputs from some outputs: as if the other outputs' gradients were 0; other inputs are
@@ -98,20 +80,11 @@ impl<T: Element> PanelProduct<'_, T> {
         let (k, n) = self.shape;
         let panels = self.panels(n, k);
         part.check(self.shape);
-        s.run(PartProduct::<T, false> {
-            steps: part.outputs,
-            picks: part.inputs,
-            a: self.kernel.as_ptr(),
-            row: n,
-            step: 1,
-            carry: false,
-            next: Next::new(&[]),
-            panels,
-        });
+        s.run(PartProduct { steps: part.outputs, picks: part.inputs, a: self.kernel.as_ptr(), row: n, panels });
     }
 
     /// Pointers to the panels, of `from` and `to` features, which lie in the slices, or this panics.
-    fn panels(&mut self, from: usize, to: usize) -> Panels<T> {
+    pub(super) fn panels(&mut self, from: usize, to: usize) -> Panels<T> {
         let (count, b_stride, c_stride) = (self.count, from * T::LANES, to * T::LANES);
         assert_eq!(self.kernel.len(), self.shape.0 * self.shape.1);
         assert!(count * b_stride <= self.from.len() && count * c_stride <= self.to.len(), "{count} panels in a slice");
@@ -121,7 +94,7 @@ impl<T: Element> PanelProduct<'_, T> {
 
 /// Panels read and written by a product.
 #[derive(Clone, Copy)]
-struct Panels<T> {
+pub(super) struct Panels<T> {
     b: *const T,
     b_stride: usize,
     c: *mut T,
@@ -129,19 +102,51 @@ struct Panels<T> {
     count: usize,
 }
 
-/// Bytes of a kernel that all panels use before the next: half a second-level cache. In a kernel with long rows they are few
-/// pages, whose addresses a processor keeps at hand; going down whole columns of a few MiB, each row another page, a
-/// product ran at half the speed.
-const STRIP: usize = 1 << 19;
-
-/// Rows of a strip of a kernel with `n` columns.
-pub fn strip_rows<T: Element>(n: usize) -> usize {
-    (STRIP / size_of::<T>() / n).max(48)
+impl<T: Element> Panels<T> {
+    /// The same panels from feature `b` of those read and feature `c` of those written on.
+    pub(super) fn starting_at(self, b: usize, c: usize) -> Self {
+        Self { b: self.b.wrapping_add(b * T::LANES), c: self.c.wrapping_add(c * T::LANES), ..self }
+    }
 }
 
-/// Cuts the `k` rows of `n` elements of a kernel into strips.
+/// Bytes of a kernel that all panels use before the next: half a second-level cache.
+const BLOCK: usize = 1 << 19;
+
+/// Bytes of a row of such a block, a page: longer rows would be so few that a tile's chains were carried on every few steps.
+const ROW: usize = 1 << 12;
+
+/// A block of a kernel that all panels use before the next. Its rows are few pages, whose addresses a processor keeps at hand;
+/// going down whole columns of a few MiB, each row another page, a product ran at half the speed.
+#[derive(Debug, Clone)]
+pub struct KernelBlock {
+    /// Inputs.
+    pub rows: Range<usize>,
+    /// Outputs.
+    pub columns: Range<usize>,
+}
+
+impl KernelBlock {
+    /// The blocks of a kernel of `k` rows and `n` columns, each with the next: down the rows, then on to other columns.
+    pub fn all<T: Element>(k: usize, n: usize) -> impl Iterator<Item = (Self, Option<Self>)> {
+        let vectors = n.div_ceil(T::LANES);
+        let width = vectors.div_ceil((n * size_of::<T>()).div_ceil(ROW).max(1)).max(1) * T::LANES;
+        let height = (BLOCK / size_of::<T>() / width.min(n).max(1)).max(1);
+        let at = move |row: usize, column: usize| {
+            let exists = row < k.max(1) && column < n;
+            exists.then(|| Self { rows: row..k.min(row + height), columns: column..n.min(column + width) })
+        };
+        let after =
+            move |block: &Self| at(block.rows.end.max(1), block.columns.start).or_else(|| at(0, block.columns.end));
+        std::iter::successors(at(0, 0), after).map(move |block| {
+            let next = after(&block);
+            (block, next)
+        })
+    }
+}
+
+/// Cuts the `k` rows of a kernel of `n` columns into strips of about a block's size.
 pub fn strips<T: Element>(k: usize, n: usize) -> impl Iterator<Item = Range<usize>> {
-    let rows = strip_rows::<T>(n);
+    let rows = (BLOCK / size_of::<T>() / n.max(1)).max(48);
     (0..k).step_by(rows).map(move |start| start..k.min(start + rows))
 }
 
@@ -162,15 +167,15 @@ impl Part<'_> {
 }
 
 /// `C = A·B` for panels `B` and `C`; made only where the pointers are valid for the shapes.
-struct Product<T, R, K> {
-    steps: K,
-    a: Broadcast<T, R>,
-    m: usize,
-    panels: Panels<T>,
+pub(super) struct Product<T, R, K> {
+    pub(super) steps: K,
+    pub(super) a: Broadcast<T, R>,
+    pub(super) m: usize,
+    pub(super) panels: Panels<T>,
     /// `c` holds chains that are carried on.
-    carry: bool,
-    /// What the tiles of the first panels ask for.
-    next: Next<T>,
+    pub(super) carry: bool,
+    /// What is asked for meanwhile.
+    pub(super) next: Option<Block<T, K>>,
 }
 
 impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
@@ -179,7 +184,7 @@ impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
     /// # Safety
     /// The pointers are valid for them.
     #[inline(always)]
-    unsafe fn some<S: Simd, const NV: usize>(&self, s: S, first: usize) {
+    unsafe fn some<S: Simd, const NV: usize>(&self, s: S, first: usize, ahead: &mut impl Ahead) {
         // SAFETY: panels `first..first + NV` exist on both sides.
         unsafe {
             let b = Vectors {
@@ -192,16 +197,33 @@ impl<T: Element, R: Rows, K: Steps> Product<T, R, K> {
                 row: T::LANES,
                 vector: self.panels.c_stride,
             };
-            rows_of_tiles::<S, T, R, K, NV>(
-                s,
-                self.m,
-                self.steps,
-                self.a,
-                b,
-                c,
-                self.carry,
-                if first == 0 { self.next } else { Next::new(&[]) },
-            );
+            rows_of_tiles::<S, T, R, K, NV>(s, self.m, self.steps, self.a, b, c, self.carry, ahead);
+        }
+    }
+
+    /// All panels.
+    #[inline(always)]
+    fn all<S: Simd>(&self, s: S, ahead: &mut impl Ahead) {
+        let mut first = 0;
+        // SAFETY: whoever made this checked the pointers for all panels.
+        unsafe {
+            if panels_at_once(S::LEVEL) == 4 {
+                while self.panels.count - first >= 4 {
+                    self.some::<S, 4>(s, first, ahead);
+                    first += 4;
+                }
+                match self.panels.count - first {
+                    3 => self.some::<S, 3>(s, first, ahead),
+                    2 => self.some::<S, 2>(s, first, ahead),
+                    1 => self.some::<S, 1>(s, first, ahead),
+                    _ => {}
+                }
+            } else {
+                while first < self.panels.count {
+                    self.some::<S, 1>(s, first, ahead);
+                    first += 1;
+                }
+            }
         }
     }
 }
@@ -211,49 +233,28 @@ impl<T: Element, R: Rows, K: Steps> Kernel for Product<T, R, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut first = 0;
-        // SAFETY: whoever made this checked the pointers for all panels.
-        unsafe {
-            if panels_at_once(S::LEVEL) == 4 {
-                while self.panels.count - first >= 4 {
-                    self.some::<S, 4>(s, first);
-                    first += 4;
-                }
-                match self.panels.count - first {
-                    3 => self.some::<S, 3>(s, first),
-                    2 => self.some::<S, 2>(s, first),
-                    1 => self.some::<S, 1>(s, first),
-                    _ => {}
-                }
-            } else {
-                while first < self.panels.count {
-                    self.some::<S, 1>(s, first);
-                    first += 1;
-                }
-            }
+        // About so many tiles of about so many vectors.
+        let vectors = if S::LEVEL == Level::Avx512 { 24 } else { 6 };
+        let steps = self.m * self.panels.count * self.steps.count() / vectors;
+        match self.next {
+            Some(next) => self.all(s, &mut Share::new(next, steps)),
+            None => self.all(s, &mut Nothing),
         }
     }
 }
 
-/// Rows `picks` of `C = A·B` over `k` in `steps`; made only where pointers and indices are valid for the shapes.
-///
-/// `ACROSS`: whether the picked rows lie [`Across`] rows in memory; else they are rows in memory.
-struct PartProduct<'a, T, const ACROSS: bool> {
+/// Rows `picks` of `C = A·B` over `k` in `steps`, where rows of `A` are rows in memory; made only where pointers and indices
+/// are valid for the shapes.
+struct PartProduct<'a, T> {
     steps: &'a [u32],
     picks: &'a [u32],
     a: *const T,
     /// Elements from one row of `A` to the next.
     row: usize,
-    /// Elements from one `k` of `A` to the next.
-    step: usize,
     panels: Panels<T>,
-    /// `c` holds chains that are carried on.
-    carry: bool,
-    /// What the tiles of the first panels ask for.
-    next: Next<T>,
 }
 
-impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
+impl<T: Element> PartProduct<'_, T> {
     /// Tiles of `MR` picked rows of `NV` panels from panel `first` on, while there are so many; returns the rest.
     ///
     /// # Safety
@@ -266,12 +267,7 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
         mut picks: &'p [u32],
     ) -> &'p [u32] {
         while let Some((rows, rest)) = picks.split_first_chunk::<MR>() {
-            if first == 0 {
-                let done = self.picks.len() - picks.len();
-                self.next.ask(s, done..done + MR, self.picks.len());
-            }
             let offsets = rows.map(|i| i as usize * self.row);
-            let (start, step) = (self.a, self.step);
             // SAFETY: panels `first..first + NV` exist on both sides, and the indices are in range.
             unsafe {
                 let b = Vectors {
@@ -280,21 +276,13 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
                     vector: self.panels.b_stride,
                 };
                 let mut c = zeros::<S, T, MR, NV>(s);
-                if self.carry {
-                    for (vectors, &row) in c.iter_mut().zip(rows) {
-                        for (j, vector) in vectors.iter_mut().enumerate() {
-                            let from = self.panels.c.add((first + j) * self.panels.c_stride + row as usize * T::LANES);
-                            *vector = V::<S, T>::load(s, from);
-                        }
-                    }
-                }
-                // A step of one panel along rows in memory is too short to ask for what the processor fetches by itself.
-                if ACROSS || NV > 1 {
-                    let a = Broadcast { start, rows: Picked::<MR, ROWS_AHEAD>(offsets), step };
-                    accumulate(s, &mut c, Kept(self.steps), a, b);
+                // A step of one panel is too short to ask for what the processor fetches by itself.
+                if NV > 1 {
+                    let a = Broadcast { start: self.a, rows: Picked::<MR, ROWS_AHEAD>(offsets), step: 1 };
+                    accumulate(s, &mut c, Listed(self.steps), a, b, &mut Nothing);
                 } else {
-                    let a = Broadcast { start, rows: Picked::<MR, 0>(offsets), step };
-                    accumulate(s, &mut c, Kept(self.steps), a, b);
+                    let a = Broadcast { start: self.a, rows: Picked::<MR, 0>(offsets), step: 1 };
+                    accumulate(s, &mut c, Listed(self.steps), a, b, &mut Nothing);
                 }
                 for (vectors, &row) in c.into_iter().zip(rows) {
                     for (j, vector) in vectors.into_iter().enumerate() {
@@ -307,9 +295,7 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
         picks
     }
 
-    /// All picked rows of `NV` panels; tiles as in [`rows_of_tiles`], but at most 8 rows of those that are rows in memory
-    /// ([`Stride`]). The offsets of 24 rows do not fit the registers, but a step of 24 cycles, which the lines asked for ahead
-    /// need to arrive, has time to load them.
+    /// All picked rows of `NV` panels, at most 8 at a time, as in [`rows_of_tiles`] for [`Stride`].
     ///
     /// # Safety
     /// The pointers are valid for them.
@@ -318,11 +304,6 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
         // SAFETY: the caller's promise.
         unsafe {
             let rest = match (S::LEVEL, NV) {
-                (Level::Avx512, 1) if ACROSS => {
-                    let rest = self.tiles::<S, 24, NV>(s, first, self.picks);
-                    self.tiles::<S, 8, NV>(s, first, rest)
-                }
-                (Level::Avx512, 2) if ACROSS => self.tiles::<S, 12, NV>(s, first, self.picks),
                 (Level::Avx512, 1..=3) => self.tiles::<S, 8, NV>(s, first, self.picks),
                 _ => self.tiles::<S, 6, NV>(s, first, self.picks),
             };
@@ -332,7 +313,7 @@ impl<T: Element, const ACROSS: bool> PartProduct<'_, T, ACROSS> {
     }
 }
 
-impl<T: Element, const ACROSS: bool> Kernel for PartProduct<'_, T, ACROSS> {
+impl<T: Element> Kernel for PartProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -15,8 +15,7 @@
 //! | `dW = xᵀ·dy` | panels of `x` ([`Lane`]) | `dy` by rows | columns of `W` |
 //! | a product of stored matrices | either, packed ([`Unit`]) or not | packed or not | columns of `B` |
 
-use std::ops::Range;
-
+use super::ahead::Ahead;
 use crate::simd::{Element, Level, Simd, V, Vector};
 
 /// How far apart the rows of the broadcast operand are.
@@ -114,7 +113,16 @@ pub trait Steps: Copy {
     /// # Safety
     /// `p < self.count()`.
     unsafe fn at(self, p: usize) -> usize;
-    /// About the `k` of step `p`, which need not exist.
+    /// The place of that `k` in the broadcast operand, which may hold the steps' own alone.
+    ///
+    /// # Safety
+    /// As [`Steps::at`].
+    #[inline(always)]
+    unsafe fn place(self, p: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.at(p) }
+    }
+    /// About the place of step `p`, which need not exist.
     fn near(self, p: usize) -> usize;
 }
 
@@ -124,7 +132,11 @@ pub struct All(pub usize);
 
 /// A list of kept indices.
 #[derive(Clone, Copy)]
-pub struct Kept<'a>(pub &'a [u32]);
+pub struct Listed<'a>(pub &'a [u32]);
+
+/// A list of kept indices, for which alone the broadcast operand has places.
+#[derive(Clone, Copy)]
+pub struct Packed<'a>(pub &'a [u32]);
 
 impl Steps for All {
     #[inline(always)]
@@ -143,7 +155,7 @@ impl Steps for All {
     }
 }
 
-impl Steps for Kept<'_> {
+impl Steps for Listed<'_> {
     #[inline(always)]
     fn count(self) -> usize {
         self.0.len()
@@ -158,6 +170,29 @@ impl Steps for Kept<'_> {
     #[inline(always)]
     fn near(self, p: usize) -> usize {
         self.0.get(p).map_or(0, |&k| k as usize)
+    }
+}
+
+impl Steps for Packed<'_> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    unsafe fn at(self, p: usize) -> usize {
+        // SAFETY: the caller keeps `p` below the length.
+        unsafe { *self.0.get_unchecked(p) as usize }
+    }
+
+    #[inline(always)]
+    unsafe fn place(self, p: usize) -> usize {
+        p
+    }
+
+    #[inline(always)]
+    fn near(self, p: usize) -> usize {
+        p
     }
 }
 
@@ -183,30 +218,6 @@ pub struct Vectors<T> {
     pub vector: usize,
 }
 
-/// Memory that a product's tiles ask for, each a share: what the product after it will read.
-#[derive(Clone, Copy)]
-pub struct Next<T> {
-    /// First element.
-    pub start: *const T,
-    /// Elements.
-    pub len: usize,
-}
-
-impl<T: Element> Next<T> {
-    /// A slice.
-    pub fn new(slice: &[T]) -> Self {
-        Self { start: slice.as_ptr(), len: slice.len() }
-    }
-
-    /// Asks for the share of rows `rows` among `m`.
-    #[inline(always)]
-    pub fn ask<S: Simd>(self, s: S, rows: Range<usize>, m: usize) {
-        for element in (self.len * rows.start / m..self.len * rows.end / m).step_by(T::LANES) {
-            s.prefetch_far(self.start.wrapping_add(element));
-        }
-    }
-}
-
 /// The result: vector `j` of row `i` lies at `start + i * row + j * vector`.
 #[derive(Clone, Copy)]
 pub struct Target<T> {
@@ -227,7 +238,7 @@ pub fn zeros<S: Simd, T: Element, const MR: usize, const NV: usize>(s: S) -> Reg
     [[V::<S, T>::zero(s); NV]; MR]
 }
 
-/// Carries the chains of a tile on over more steps of `k`.
+/// Carries the chains of a tile on over more steps of `k`, each of which asks for some memory `ahead`.
 ///
 /// # Safety
 /// `a` is readable at `MR` rows and `b` at `NV` vectors for every `k` of `steps`.
@@ -238,17 +249,18 @@ pub unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize
     steps: K,
     a: Broadcast<T, R>,
     b: Vectors<T>,
+    ahead: &mut impl Ahead,
 ) {
     for p in 0..steps.count() {
+        ahead.step(s);
         // SAFETY: the caller's promise for this `k`.
         unsafe {
-            let k = steps.at(p);
-            let a_k = a.start.add(k * a.step);
-            let b_k = b.start.add(k * b.step);
+            let a_k = a.start.add(steps.place(p) * a.step);
+            let b_k = b.start.add(steps.at(p) * b.step);
             if R::AHEAD > 0 {
-                let ahead = a.start.wrapping_add(steps.near(p + R::AHEAD) * a.step);
-                s.prefetch(ahead.wrapping_add(a.rows.offset::<T>(0)));
-                s.prefetch(ahead.wrapping_add(a.rows.offset::<T>(MR - 1)));
+                let soon = a.start.wrapping_add(steps.near(p + R::AHEAD) * a.step);
+                s.prefetch(soon.wrapping_add(a.rows.offset::<T>(0)));
+                s.prefetch(soon.wrapping_add(a.rows.offset::<T>(MR - 1)));
             }
             let mut row = [V::<S, T>::zero(s); NV];
             for (j, vector) in row.iter_mut().enumerate() {
@@ -332,7 +344,7 @@ pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// The accumulators of a tile are at most 24 of AVX-512's 32 registers, which leaves room for a row of `B` and the
 /// broadcasts; 12 of AVX2's 16 (a vector is two there).
 ///
-/// With `carry`, `c` holds chains that are carried on. The tiles ask for `next`.
+/// With `carry`, `c` holds chains that are carried on.
 ///
 /// # Safety
 /// As [`accumulate`], [`load`] and [`store`], for `m` rows.
@@ -346,9 +358,9 @@ pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: us
     b: Vectors<T>,
     c: Target<T>,
     carry: bool,
-    next: Next<T>,
+    ahead: &mut impl Ahead,
 ) {
-    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c, carry, next };
+    let mut sweep = Sweep { s, m, done: 0, steps, a, b, c, carry, ahead };
     // SAFETY: the caller's promise.
     unsafe {
         match (S::LEVEL, NV) {
@@ -370,7 +382,7 @@ pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: us
 }
 
 /// The state of [`rows_of_tiles`].
-struct Sweep<S, T, R, K> {
+struct Sweep<'a, S, T, R, K, H> {
     s: S,
     m: usize,
     done: usize,
@@ -379,10 +391,10 @@ struct Sweep<S, T, R, K> {
     b: Vectors<T>,
     c: Target<T>,
     carry: bool,
-    next: Next<T>,
+    ahead: &'a mut H,
 }
 
-impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
+impl<S: Simd, T: Element, R: Rows, K: Steps, H: Ahead> Sweep<'_, S, T, R, K, H> {
     /// Tiles of `MR` rows while there are so many left.
     ///
     /// # Safety
@@ -390,7 +402,6 @@ impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
     #[inline(always)]
     unsafe fn tiles<const MR: usize, const NV: usize>(&mut self) {
         while self.m - self.done >= MR {
-            self.next.ask(self.s, self.done..self.done + MR, self.m);
             // SAFETY: rows `done..done + MR` are within `m`.
             unsafe {
                 let target = Target { start: self.c.start.add(self.done * self.c.row), ..self.c };
@@ -399,7 +410,7 @@ impl<S: Simd, T: Element, R: Rows, K: Steps> Sweep<S, T, R, K> {
                     c = load(self.s, target, NV * T::LANES);
                 }
                 let a = Broadcast { start: self.a.start.add(self.a.rows.offset::<T>(self.done)), ..self.a };
-                accumulate(self.s, &mut c, self.steps, a, self.b);
+                accumulate(self.s, &mut c, self.steps, a, self.b, self.ahead);
                 store::<S, T, MR, NV>(c, target);
             }
             self.done += MR;

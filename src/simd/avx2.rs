@@ -6,6 +6,7 @@ use super::avx2_bits::{
     exp2_f32, exp2_f64, exponent_f32, exponent_f64, mask_f32, mask_f64, significand_f32, significand_f64, test_f32,
     test_f64,
 };
+use super::avx2_moves::{Moves, lanes_f32, lanes_f64, same};
 use super::transpose::{avx2_f32, avx2_f64};
 use super::{Kernel, Level, Mask, Simd, Vector};
 
@@ -104,7 +105,7 @@ macro_rules! avx2_vector {
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
         $sqrt:ident, $and:ident, $or:ident, $andnot:ident, $xor:ident, $round:ident, $cmp:ident, $blendv:ident,
         $movemask:ident, $from_bits:ident, $exponent:ident, $significand:ident, $exp2:ident, $test:ident,
-        $transpose:ident
+        $transpose:ident, $wide:ident, $to_f32:ident, $from_f32:ident
     ) => {
         impl Mask for $mask {
             #[inline(always)]
@@ -136,6 +137,7 @@ macro_rules! avx2_vector {
             type Token = Avx2;
             type Mask = $mask;
             type Bits = (__m256i, __m256i);
+            type Moves = Moves;
 
             #[inline(always)]
             fn splat(_: Avx2, x: $float) -> Self {
@@ -166,6 +168,38 @@ macro_rules! avx2_vector {
                         $maskload(p, $first(n.min($half))),
                         $maskload(p.wrapping_add($half), $first(n.saturating_sub($half))),
                     )
+                }
+            }
+
+            #[inline(always)]
+            fn spreading(_: Avx2, bits: u32) -> Self::Moves {
+                op!(Moves::spread($wide(bits)))
+            }
+
+            #[inline(always)]
+            fn packing(_: Avx2, bits: u32) -> Self::Moves {
+                op!(Moves::pack($wide(bits)))
+            }
+
+            #[inline(always)]
+            unsafe fn spread(self, p: *const $float, moves: Moves) -> Self {
+                // SAFETY: the token proves the level; the first half takes at most half of the lanes that may be read.
+                unsafe {
+                    let second = p.cast::<f32>().add(moves.first).cast();
+                    let (a, b) = moves
+                        .spread_over(($to_f32(self.0), $to_f32(self.1)), ($to_f32($loadu(p)), $to_f32($loadu(second))));
+                    Self($from_f32(a), $from_f32(b))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn pack(self, p: *mut $float, moves: Moves) {
+                // SAFETY: as in `spread`.
+                unsafe {
+                    let second = p.cast::<f32>().add(moves.first).cast();
+                    let (a, b) = moves.packed(($to_f32(self.0), $to_f32(self.1)));
+                    $storeu(p, $from_f32(a));
+                    $storeu(second, $from_f32(b));
                 }
             }
 
@@ -382,7 +416,10 @@ avx2_vector!(
     significand_f32,
     exp2_f32,
     test_f32,
-    avx2_f32
+    avx2_f32,
+    lanes_f32,
+    same,
+    same
 );
 avx2_vector!(
     F64x4x2,
@@ -419,5 +456,8 @@ avx2_vector!(
     significand_f64,
     exp2_f64,
     test_f64,
-    avx2_f64
+    avx2_f64,
+    lanes_f64,
+    _mm256_castpd_ps,
+    _mm256_castps_pd
 );

@@ -126,7 +126,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 macro_rules! avx512_vector {
     (
         $vector:ident, $float:ty, $bits:ty, $mask:ty,
-        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident, $expand:ident,
+        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident, $expand:ident, $compress:ident, $lanes:expr, $permute:ident,
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
         $sqrt:ident, $abs:ident, $and:ident, $or:ident, $xor:ident, $roundscale:ident, $cmp:ident,
         $blend:ident, $maskz_mov:ident, $getexp:ident, $getmant:ident, $scalef:ident, $test:ident, $set1_bits:ident,
@@ -137,6 +137,7 @@ macro_rules! avx512_vector {
             type Token = Avx512;
             type Mask = $mask;
             type Bits = __m512i;
+            type Moves = (__m512i, $mask);
 
             #[inline(always)]
             fn splat(_: Avx512, x: $float) -> Self {
@@ -162,9 +163,25 @@ macro_rules! avx512_vector {
             }
 
             #[inline(always)]
-            unsafe fn expand(_: Avx512, p: *const $float, bits: u32) -> Self {
+            fn spreading(_: Avx512, bits: u32) -> Self::Moves {
+                op!(($expand(bits as $mask, $lanes), bits as $mask))
+            }
+
+            #[inline(always)]
+            fn packing(_: Avx512, bits: u32) -> Self::Moves {
+                op!(($compress(bits as $mask, $lanes), bits as $mask))
+            }
+
+            #[inline(always)]
+            unsafe fn spread(self, p: *const $float, (from, chosen): Self::Moves) -> Self {
                 // SAFETY: the caller promises all lanes.
-                Self(unsafe { $expand(bits as $mask, $loadu(p)) })
+                Self(unsafe { $permute(self.0, chosen, from, $loadu(p)) })
+            }
+
+            #[inline(always)]
+            unsafe fn pack(self, p: *mut $float, (from, _): Self::Moves) {
+                // SAFETY: as in `spread`.
+                unsafe { $storeu(p, $permute(self.0, !0, from, self.0)) }
             }
 
             #[inline(always)]
@@ -330,7 +347,10 @@ avx512_vector!(
     _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_ps,
     _mm512_stream_ps,
-    _mm512_maskz_expand_ps,
+    _mm512_maskz_expand_epi32,
+    _mm512_maskz_compress_epi32,
+    _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+    _mm512_mask_permutexvar_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -366,7 +386,10 @@ avx512_vector!(
     _mm512_maskz_loadu_pd,
     _mm512_mask_storeu_pd,
     _mm512_stream_pd,
-    _mm512_maskz_expand_pd,
+    _mm512_maskz_expand_epi64,
+    _mm512_maskz_compress_epi64,
+    _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
+    _mm512_mask_permutexvar_pd,
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,

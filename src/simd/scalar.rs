@@ -78,6 +78,7 @@ macro_rules! scalar_vector {
             type Token = Scalar;
             type Mask = LaneBits<$lanes>;
             type Bits = [$bits; $lanes];
+            type Moves = u32;
 
             #[inline(always)]
             fn splat(_: Scalar, x: $float) -> Self {
@@ -102,6 +103,35 @@ macro_rules! scalar_vector {
                 // SAFETY: `n` elements are readable and fit.
                 unsafe { std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n) };
                 Self(lanes)
+            }
+
+            #[inline(always)]
+            fn spreading(_: Scalar, bits: u32) -> u32 {
+                bits
+            }
+
+            #[inline(always)]
+            fn packing(_: Scalar, bits: u32) -> u32 {
+                bits
+            }
+
+            #[inline(always)]
+            unsafe fn spread(mut self, p: *const $float, bits: u32) -> Self {
+                let chosen = self.0.iter_mut().enumerate().filter(|(lane, _)| bits >> lane & 1 == 1);
+                for (place, (_, lane)) in chosen.enumerate() {
+                    // SAFETY: the caller promises all lanes.
+                    *lane = unsafe { *p.add(place) };
+                }
+                self
+            }
+
+            #[inline(always)]
+            unsafe fn pack(self, p: *mut $float, bits: u32) {
+                let chosen = self.0.iter().enumerate().filter(|(lane, _)| bits >> lane & 1 == 1);
+                for (place, (_, &lane)) in chosen.enumerate() {
+                    // SAFETY: the caller promises all lanes.
+                    unsafe { *p.add(place) = lane };
+                }
             }
 
             #[inline(always)]

@@ -128,3 +128,40 @@ fn pinning_an_unknown_level_is_refused() {
     let message = pin("sse9").unwrap_err().to_string();
     assert!(message.contains("sse9") && message.contains("avx512"), "{message}");
 }
+
+/// Packing and spreading at every choice of lanes, beside their definition.
+struct Moves<T>(std::marker::PhantomData<T>);
+
+impl<T: Probe> Kernel for Moves<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let n = T::LANES;
+        let from: Vec<T> = (0..n).map(|i| T::from_f64(i as f64 + 1.0)).collect();
+        let old: Vec<T> = (0..n).map(|i| T::from_f64(-(i as f64))).collect();
+        for bits in 0..1u32 << n {
+            let chosen: Vec<usize> = (0..n).filter(|lane| bits >> lane & 1 == 1).collect();
+            let mut packed = vec![T::ZERO; n];
+            // SAFETY: all arrays have `n` elements.
+            let spread = unsafe {
+                V::<S, T>::read(s, &from).pack(packed.as_mut_ptr(), V::<S, T>::packing(s, bits));
+                V::<S, T>::read(s, &old).spread(from.as_ptr(), V::<S, T>::spreading(s, bits)).to_lanes()
+            };
+            let mut expected = old.clone();
+            for (place, &lane) in chosen.iter().enumerate() {
+                assert_eq!(packed[place], from[lane], "{:?}: {bits:b} packed", S::LEVEL);
+                expected[lane] = from[place];
+            }
+            assert_eq!(spread[..n], expected, "{:?}: {bits:b} spread", S::LEVEL);
+        }
+    }
+}
+
+#[test]
+fn lanes_are_packed_and_spread() {
+    for level in available() {
+        dispatch_at(level, Moves::<f32>(std::marker::PhantomData));
+        dispatch_at(level, Moves::<f64>(std::marker::PhantomData));
+    }
+}

@@ -139,6 +139,8 @@ pub trait Vector: Copy + Send + Sync {
     type Mask: Mask;
     /// One unsigned integer a lane, as wide as the lane.
     type Bits: Copy;
+    /// Which lanes move where.
+    type Moves: Copy;
 
     /// Number of lanes, the same on every level.
     const LANES: usize = 64 / size_of::<Self::Elem>();
@@ -218,25 +220,23 @@ pub trait Vector: Copy + Send + Sync {
     /// `n` elements at `p` are readable.
     unsafe fn load_first(s: Self::Token, p: *const Self::Elem, n: usize) -> Self;
 
-    /// Spreads consecutive elements over the lanes whose bit is set, in order; the others are +0.
+    /// How to [`Vector::spread`] over the lanes whose bit is set.
+    fn spreading(s: Self::Token, bits: u32) -> Self::Moves;
+
+    /// How to [`Vector::pack`] the lanes whose bit is set.
+    fn packing(s: Self::Token, bits: u32) -> Self::Moves;
+
+    /// Spreads consecutive elements over the chosen lanes, in order; the others stay.
     ///
     /// # Safety
     /// `LANES` elements at `p` are readable.
-    #[inline(always)]
-    unsafe fn expand(s: Self::Token, p: *const Self::Elem, bits: u32) -> Self {
-        let mut lanes = [Self::Elem::ZERO; 16];
-        let mut next = p;
-        for (lane, to) in lanes[..Self::LANES].iter_mut().enumerate() {
-            if bits >> lane & 1 == 1 {
-                // SAFETY: no more elements are read than there are lanes.
-                unsafe {
-                    *to = *next;
-                    next = next.add(1);
-                }
-            }
-        }
-        Self::read(s, &lanes)
-    }
+    unsafe fn spread(self, p: *const Self::Elem, moves: Self::Moves) -> Self;
+
+    /// Stores the chosen lanes one after another; what follows them of `LANES` elements is overwritten.
+    ///
+    /// # Safety
+    /// `LANES` elements at `p` are writable.
+    unsafe fn pack(self, p: *mut Self::Elem, moves: Self::Moves);
 
     /// Stores the first `n <= LANES` lanes.
     ///

@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use super::gather::{Gather, Input, Rescaling, Scatter, ScatterKept};
+use super::gradient_work::GradientWork;
 use super::layer::{Layer, NoiseKind};
 use super::noise::{Draw, Rescale, WORD};
 use super::plan::{DensePlace, Plan};
-use super::skip::{KeptRun, Skip, among, thin_outputs};
-use super::workspace::{Buffers, Local, row_stride};
+use super::skip::{KeptRun, Skip, mask_start};
+use super::workspace::{Buffers, Local, Scratch, row_stride};
 use crate::dense::activation::{Saved, activate, activate_backward};
-use crate::gemm::panel::{PanelProduct, Part, strips};
+use crate::gemm::kept::{Spread, among};
+use crate::gemm::panel::{KernelBlock, PanelProduct, Part, strips};
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -72,18 +74,20 @@ impl<'a, T: Element> Pass<'a, T> {
         first_row: usize,
         layers: Range<usize>,
         draws: Option<&[Draw]>,
-        words: &mut [u32],
+        scratch: &mut Scratch<T>,
     ) {
         if let Some(draws) = draws {
             // SAFETY: the caller's promise.
-            unsafe { self.draw(panels.clone(), first_row, layers.clone(), draws, words) };
+            unsafe { self.draw(panels.clone(), first_row, layers.clone(), draws, &mut scratch.words) };
         }
         for layer in layers {
             // SAFETY: the caller's promise; where a layer works in place, only one of the two is used.
             unsafe {
                 match &self.plan.layers[layer] {
                     Layer::Rescaling { .. } => {}
-                    Layer::Dense(_) => self.dense_forward(s, layer, panels.clone(), first_row, draws),
+                    Layer::Dense(_) => {
+                        self.dense_forward(s, layer, panels.clone(), first_row, draws, &mut scratch.packed)
+                    }
                     Layer::Activation(activation) => {
                         let values = self.moved(layer, panels.clone());
                         let stride = self.plan.widths[layer + 1] * T::LANES;
@@ -129,6 +133,12 @@ impl<'a, T: Element> Pass<'a, T> {
                 // SAFETY: the caller has the panel for itself.
                 let mut drawn = unsafe { self.buffers.drawn(index, width, panel) };
                 draws[index].draw(row, width, words, &mut drawn);
+                let shared = draws[index].noise.panels_per_mask(T::LANES).is_some();
+                if shared && mask_start::<T>(&draws[index], &panels, first_row / T::LANES, panel) == panel {
+                    // SAFETY: as above.
+                    let kept = unsafe { &mut self.buffers.kept[index].part(panel..panel + 1)[0] };
+                    kept.fill::<T>(width, words.iter().copied());
+                }
             }
         }
     }
@@ -142,6 +152,7 @@ impl<'a, T: Element> Pass<'a, T> {
         panels: Range<usize>,
         first_row: usize,
         draws: Option<&[Draw]>,
+        packed: &mut Vec<T>,
     ) {
         let (_, place) = self.dense_place(layer);
         // SAFETY: the caller's promise; a dense layer's output is a buffer of its own.
@@ -154,26 +165,29 @@ impl<'a, T: Element> Pass<'a, T> {
         };
         let shape = (place.inputs, place.outputs);
         let (x_stride, y_stride) = (place.inputs * T::LANES, place.outputs * T::LANES);
-        match draws.and_then(|draws| Skip::new::<T>(place, draws)) {
+        match draws.and_then(|draws| Some((Skip::new::<T>(place, draws)?, draws))) {
             None => PanelProduct { shape, kernel, count: panels.len(), from: x, to: y }.forward(s),
-            Some(skip) => {
-                if skip.drops_outputs() {
-                    // What is left out must be a number: dropping it makes it 0, but not its derivative.
-                    y.fill(T::ZERO);
-                }
+            Some((skip, draws)) => {
                 // SAFETY: the panels were drawn, by this member.
-                let runs = unsafe { skip.runs(&self.buffers, place, panels.clone(), first_row / T::LANES) };
-                for strip in strips::<T>(place.inputs, place.outputs) {
-                    let carry = strip.start > 0;
+                let runs = unsafe { skip.runs(&self.buffers, place, draws, panels.clone(), first_row / T::LANES) };
+                let within = |run: &Range<usize>| run.start - panels.start..run.end - panels.start;
+                for (block, next) in KernelBlock::all::<T>(place.inputs, place.outputs) {
                     for KeptRun { panels: run, inputs, outputs } in &runs {
-                        // The first run's tiles ask for the next strip.
-                        let after = strip.end + if run.start == panels.start { strip.len() } else { 0 };
-                        let next = strip.end..after.min(place.inputs);
-                        let part = Part { inputs: among(inputs, &strip), outputs };
-                        let (first, count) = (run.start - panels.start, run.len());
+                        let first = within(run).start;
                         let (from, to) = (&x[first * x_stride..], &mut y[first * y_stride..]);
-                        PanelProduct { shape, kernel, count, from, to }.forward_part(s, part, carry, next);
+                        PanelProduct { shape, kernel, count: run.len(), from, to }.forward_kept(
+                            s,
+                            (inputs, outputs),
+                            (&block, next.as_ref()),
+                            packed,
+                        );
                     }
+                }
+                for KeptRun { panels: run, outputs, .. } in &runs {
+                    // What is left out must be a number: dropping it makes it 0, but not its derivative.
+                    let Range { start, end } = within(run);
+                    let panels = y[start * y_stride..end * y_stride].chunks_exact_mut(y_stride);
+                    panels.for_each(|panel| s.run(Spread { panel, kept: outputs }));
                 }
             }
         }
@@ -217,7 +231,7 @@ impl<'a, T: Element> Pass<'a, T> {
     }
 
     /// Takes the gradient of value `layers`, which lies in `local.gradient`, back through layers `layers - 1` to 0, and
-    /// leaves the gradient of each dense layer's output by rows in the buffers.
+    /// leaves the gradient of each dense layer's output by rows in the buffers, for [`GradientWork`] of a batch of `batch` rows.
     ///
     /// # Safety
     /// As [`Pass::forward`]; `local` is the caller's.
@@ -227,6 +241,7 @@ impl<'a, T: Element> Pass<'a, T> {
         panels: Range<usize>,
         layers: usize,
         draws: &[Draw],
+        batch: usize,
         local: &mut Local<T>,
     ) {
         let gradient = &mut *local.gradient;
@@ -252,7 +267,7 @@ impl<'a, T: Element> Pass<'a, T> {
                 }
                 Layer::Dense(_) => {
                     // SAFETY: the caller's promise.
-                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), draws, gradient) };
+                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), (draws, batch), gradient) };
                     if !goes_on {
                         return;
                     }
@@ -270,22 +285,27 @@ impl<'a, T: Element> Pass<'a, T> {
         s: S,
         layer: usize,
         panels: Range<usize>,
-        draws: &[Draw],
+        (draws, batch): (&[Draw], usize),
         gradient: &mut [T],
     ) -> bool {
         let (index, place) = self.dense_place(layer);
         let stride = place.outputs * T::LANES;
         let rows = row_stride::<T>(place.outputs);
         let dy = &gradient[..panels.len() * stride];
-        // SAFETY: the panels were drawn in the forward pass, by this member.
-        let thin = unsafe { thin_outputs(&self.buffers, place, draws, panels.start) };
+        let thin = matches!(GradientWork::new::<T>(place, draws, batch), GradientWork::Thin(_));
+        let thin = place.output_noise.filter(|_| thin);
         for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
             let first = panel * T::LANES * rows;
             // SAFETY: the rows of the panel are the caller's.
             let part = unsafe { self.buffers.rows[index].part(first..first + T::LANES * rows) };
-            match &thin {
+            match thin {
                 None => s.run(Scatter { panel: dy, rows: part, stride: rows }),
-                Some(kept) => s.run(ScatterKept { panel: dy, kept, rows: part, stride: rows }),
+                Some(noise) => {
+                    let mask = mask_start::<T>(&draws[noise], &panels, panels.start, panel);
+                    // SAFETY: the panels were drawn in the forward pass, by this member.
+                    let kept = unsafe { &self.buffers.kept[noise].part(mask..mask + 1)[0].list };
+                    s.run(ScatterKept { panel: dy, kept, rows: part, stride: rows });
+                }
             }
         }
         if !self.plan.passes_gradient(layer) {
@@ -306,10 +326,10 @@ impl<'a, T: Element> Pass<'a, T> {
             return true;
         };
         // SAFETY: the panels were drawn in the forward pass, by this member.
-        let runs = unsafe { skip.runs(&self.buffers, place, panels.clone(), panels.start) };
+        let runs = unsafe { skip.runs(&self.buffers, place, draws, panels.clone(), panels.start) };
         for strip in strips::<T>(place.inputs, place.outputs) {
             for KeptRun { panels: run, inputs, outputs } in &runs {
-                let part = Part { inputs: among(inputs, &strip), outputs };
+                let part = Part { inputs: among(&inputs.list, &strip), outputs: &outputs.list };
                 let (first, count) = (run.start - panels.start, run.len());
                 let (from, to) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
                 PanelProduct { shape, kernel, count, from, to }.backward_part(s, part);

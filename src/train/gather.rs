@@ -1,5 +1,6 @@
 //! Layer 4: rows of the data set, in the order of the epoch, turned into panels; and panels turned back into rows.
 
+use crate::aligned::Lines;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Columns that are turned at a time: with 16 rows of `f32` (8 of `f64`) 4 KiB, an eighth of a first-level cache.
@@ -36,7 +37,8 @@ impl<T: Element, I: Iterator<Item = usize> + Clone> Kernel for Gather<'_, T, I> 
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut staging = [T::ZERO; BLOCK * 16];
+        let mut staging = Lines([T::ZERO; BLOCK * 16]);
+        let staging = &mut staging.0;
         for first in (0..self.width).step_by(BLOCK) {
             let columns = BLOCK.min(self.width - first);
             for (row, staged) in self.rows.clone().zip(staging.chunks_exact_mut(BLOCK)) {
@@ -57,7 +59,7 @@ impl<T: Element, I: Iterator<Item = usize> + Clone> Kernel for Gather<'_, T, I> 
                 }
             }
             let panel = &mut self.panel[first * T::LANES..(first + columns) * T::LANES];
-            turn::<S, T>(s, &staging, BLOCK, panel);
+            turn::<S, T>(s, staging, BLOCK, panel);
         }
     }
 }
@@ -74,7 +76,8 @@ fn turn<S: Simd, T: Element>(s: S, rows: &[T], stride: usize, panel: &mut [T]) {
             // SAFETY: `LANES` rows of `LANES` elements lie at `from`; the part is a whole square.
             unsafe { V::<S, T>::transpose(s, from, stride, part.as_mut_ptr(), T::LANES) };
         } else {
-            let mut whole = [T::ZERO; 256];
+            let mut whole = Lines([T::ZERO; 256]);
+            let whole = &mut whole.0;
             // SAFETY: as above, into an array that holds a square.
             unsafe { V::<S, T>::transpose(s, from, stride, whole.as_mut_ptr(), T::LANES) };
             part.copy_from_slice(&whole[..part.len()]);
@@ -101,7 +104,8 @@ impl<T: Element> Kernel for Scatter<'_, T> {
         assert!(width <= self.stride);
         let count = self.rows.len().div_ceil(self.stride).min(T::LANES);
         let square = T::LANES * T::LANES;
-        let mut turned = [T::ZERO; 256];
+        let mut turned = Lines([T::ZERO; 256]);
+        let turned = &mut turned.0;
         for (index, part) in self.panel.chunks(square).enumerate() {
             let first = index * T::LANES;
             let columns = part.len() / T::LANES;
@@ -114,7 +118,8 @@ impl<T: Element> Kernel for Scatter<'_, T> {
                 }
                 continue;
             }
-            let mut padded = [T::ZERO; 256];
+            let mut padded = Lines([T::ZERO; 256]);
+            let padded = &mut padded.0;
             padded[..part.len()].copy_from_slice(part);
             // SAFETY: both arrays hold a square.
             unsafe { V::<S, T>::transpose(s, padded.as_ptr(), T::LANES, turned.as_mut_ptr(), T::LANES) };
@@ -145,7 +150,8 @@ impl<T: Element> Kernel for ScatterKept<'_, T> {
     fn run<S: Simd>(self, s: S) {
         assert!(self.kept.len().next_multiple_of(T::LANES) <= self.stride && T::LANES * self.stride <= self.rows.len());
         for (index, kept) in self.kept.chunks(T::LANES).enumerate() {
-            let mut square = [T::ZERO; 256];
+            let mut square = Lines([T::ZERO; 256]);
+            let square = &mut square.0;
             for (to, &feature) in square.chunks_exact_mut(T::LANES).zip(kept) {
                 to.copy_from_slice(&self.panel[feature as usize * T::LANES..][..T::LANES]);
             }

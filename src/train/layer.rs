@@ -87,6 +87,15 @@ pub enum Sharing {
 }
 
 impl Sharing {
+    /// Whether rows have masks in common.
+    pub fn is_of_rows(self) -> bool {
+        match self {
+            Self::Rows(rows) => rows > 1,
+            Self::Batch => true,
+            Self::Features => false,
+        }
+    }
+
     /// The same among a batch of `rows` rows, where one group that holds them all is the batch.
     pub fn among(self, rows: usize) -> Self {
         match self {

@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use super::batch::Pass;
+use super::gradient_work::{GradientWork, groups};
 use super::jobs::Job;
 use super::layer::Limits;
 use super::noise::Draw;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
 use super::plan::DensePlace;
-use super::skip::{GradientWork, gradient_work};
+use super::skip::mask_start;
 use super::update::{Apply, Direct, MaxNorm, Parameter, Store, SumOfSquares};
 use super::workspace::row_stride;
-use crate::gemm::outer::{ColumnSums, Outer, Piece, Sink};
+use crate::gemm::kept::{Kept, among};
+use crate::gemm::outer::{ColumnSums, Outer, Piece, RowGroup, Sink, ThinGroup};
 use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
@@ -96,36 +98,62 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch: self.batch };
         let bias = place.bias.filter(|_| job.rows.start == 0).map(sink);
         let mut kernel = sink(place.kernel);
-        // SAFETY: decisions are only read between the barriers of phase two.
-        let work = unsafe { gradient_work(&self.pass.buffers, &place, self.draws, self.batch, job.rows.clone()) };
-        match &work {
+        let work = GradientWork::new::<T>(&place, self.draws, self.batch);
+        match work {
             GradientWork::All => operands.run(self.s, job.rows.clone(), place.outputs, &mut kernel),
-            GradientWork::Groups(groups) => {
-                operands.run_groups(self.s, job.rows.clone(), place.outputs, groups, &mut kernel);
+            GradientWork::Inputs(size) => {
+                let group = |rows: Range<usize>| RowGroup { kept: self.inputs(&place, job, rows.start), rows };
+                let groups: Vec<_> = groups(size, self.batch).map(group).collect();
+                operands.run_groups(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
             }
-            GradientWork::Thin(inputs, outputs) => {
-                operands.run_thin(self.s, job.rows.clone(), place.outputs, (inputs, outputs), &mut kernel);
+            GradientWork::Thin(size) => {
+                let group = |rows: Range<usize>| ThinGroup {
+                    inputs: self.inputs(&place, job, rows.start),
+                    outputs: self.kept(place.output_noise, place.layer + 1, rows.start),
+                    rows,
+                };
+                let groups: Vec<_> = groups(size, self.batch).map(group).collect();
+                operands.run_thin(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
             }
         }
         if let Some(mut sink) = bias {
-            let kept = if let GradientWork::Thin(_, outputs) = &work { Some(outputs.as_slice()) } else { None };
-            self.bias(operands, place.outputs, kept, &mut sink);
+            self.bias(operands, &place, work, &mut sink);
         }
     }
 
-    /// Hands on the bias gradient of `n` outputs; the rows of `dy` have those in `kept` only, if it is given.
-    fn bias(&self, operands: Outer<'_, T>, n: usize, kept: Option<&[u32]>, sink: &mut impl Sink<T>) {
-        let dy = &operands.dy[..operands.batch * operands.dy_stride];
-        let mut sums = vec![T::ZERO; n.next_multiple_of(T::LANES)];
-        let columns = kept.map_or(n, <[u32]>::len).next_multiple_of(T::LANES);
-        self.s.run(ColumnSums { dy, stride: operands.dy_stride, sums: &mut sums[..columns] });
-        if let Some(kept) = kept {
-            // Outputs ascend, so that none is overwritten before it has moved.
-            for (from, &to) in kept.iter().enumerate().rev() {
-                sums[to as usize] = std::mem::replace(&mut sums[from], T::ZERO);
+    /// Which of the features of a value dropout kept in row `row` of the batch; all without a layer whose masks rows share.
+    fn kept(&self, noise: Option<usize>, value: usize, row: usize) -> &Kept {
+        let buffers = &self.pass.buffers;
+        let shared = |&noise: &usize| self.draws[noise].noise.panels_per_mask(T::LANES).is_some();
+        let Some(noise) = noise.filter(shared) else { return &buffers.whole[value] };
+        let panels = 0..self.batch.div_ceil(T::LANES);
+        let panel = mask_start::<T>(&self.draws[noise], &panels, 0, row / T::LANES);
+        // SAFETY: what was kept is only read between the barriers of phase two.
+        unsafe { &buffers.kept[noise].view()[panel] }
+    }
+
+    /// The inputs of a job that row `row` of the batch kept.
+    fn inputs(&self, place: &DensePlace, job: &Job, row: usize) -> &[u32] {
+        among(&self.kept(place.input_noise, place.layer, row).list, &job.rows)
+    }
+
+    /// Hands on the bias gradient of a layer.
+    fn bias(&self, operands: Outer<'_, T>, place: &DensePlace, work: GradientWork, sink: &mut impl Sink<T>) {
+        let Outer { dy, dy_stride: stride, batch, .. } = operands;
+        let mut sums = vec![T::ZERO; place.outputs.next_multiple_of(T::LANES)];
+        if let GradientWork::Thin(size) = work {
+            for rows in groups(size, batch) {
+                let outputs = &self.kept(place.output_noise, place.layer + 1, rows.start).list;
+                let mut packed = vec![T::ZERO; outputs.len().next_multiple_of(T::LANES)];
+                packed.iter_mut().zip(outputs).for_each(|(to, &output)| *to = sums[output as usize]);
+                let dy = &dy[rows.start * stride..rows.end * stride];
+                self.s.run(ColumnSums { dy, stride, sums: &mut packed });
+                packed.iter().zip(outputs).for_each(|(&sum, &output)| sums[output as usize] = sum);
             }
+        } else {
+            self.s.run(ColumnSums { dy: &dy[..batch * stride], stride, sums: &mut sums });
         }
-        sink.take(Piece { rows: 0..1, columns: 0..n, gradient: &sums, stride: sums.len() });
+        sink.take(Piece { rows: 0..1, columns: 0..place.outputs, gradient: &sums, stride: sums.len() });
     }
 
     /// The elements of a parameter that a job owns.

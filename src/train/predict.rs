@@ -11,7 +11,7 @@ use super::gather::{Input, Scatter};
 use super::layer::Noise;
 use super::noise::Draw;
 use super::plan::Plan;
-use super::workspace::Workspace;
+use super::workspace::{Scratch, Workspace};
 use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, View, team};
@@ -158,13 +158,13 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
     fn outputs(&self, member: &Member, mine: Range<usize>, out: &Shared<'_, T>) {
         let (layers, units) = (self.predict.plan.layers.len(), self.predict.plan.outputs());
         let draws = self.predict.draws(None);
-        let mut words = self.words();
+        let mut scratch = Scratch::new(self.predict.plan);
         for (panels, slots) in self.groups(member, mine) {
             let row = panels.start * T::LANES;
             // SAFETY: slots and rows of the output are this member's.
             unsafe {
                 self.gather(panels.clone(), slots.clone());
-                self.pass.forward(self.s, slots.clone(), row, 0..layers, draws.as_deref(), &mut words);
+                self.pass.forward(self.s, slots.clone(), row, 0..layers, draws.as_deref(), &mut scratch);
                 for (panel, slot) in panels.zip(slots) {
                     let rows = self.rows(panel);
                     let rows = out.part(rows.start * units..rows.end * units);
@@ -178,19 +178,19 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
         let plan = self.predict.plan;
         let layers = plan.layers.len();
         let start = plan.first_noise().unwrap_or(layers);
-        let mut words = self.words();
+        let mut scratch = Scratch::new(self.predict.plan);
         let mut rows = vec![T::ZERO; T::LANES * plan.outputs()];
         for (panels, slots) in self.groups(member, mine) {
             // SAFETY: slots and rows of the moments are this member's.
             unsafe {
                 self.gather(panels.clone(), slots.clone());
                 let row = panels.start * T::LANES;
-                self.pass.forward(self.s, slots.clone(), row, 0..start, None, &mut words);
+                self.pass.forward(self.s, slots.clone(), row, 0..start, None, &mut scratch);
                 let prefix = self.pass.value(start, slots.clone()).to_vec();
                 for sample in moments.first..moments.first + moments.count {
                     let draws = self.predict.draws(Some(sample));
                     self.pass.value(start, slots.clone()).copy_from_slice(&prefix);
-                    self.pass.forward(self.s, slots.clone(), row, start..layers, draws.as_deref(), &mut words);
+                    self.pass.forward(self.s, slots.clone(), row, start..layers, draws.as_deref(), &mut scratch);
                     for (panel, slot) in panels.clone().zip(slots.clone()) {
                         let output = self.pass.value(layers, slot..slot + 1);
                         self.s.run(Scatter { panel: output, rows: &mut rows, stride: plan.outputs() });
@@ -216,10 +216,5 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
             *mean += deviation * share;
             *m2 += deviation * (output.to_f64() - *mean);
         }
-    }
-
-    /// Room for the decisions of one row.
-    fn words(&self) -> Vec<u32> {
-        vec![0; self.predict.plan.widest().div_ceil(super::noise::WORD)]
     }
 }

@@ -253,11 +253,11 @@ where
                     self.pass.gather(self.s, self.run.input, rows, panel);
                 }
                 let row = group.start * T::LANES;
-                self.pass.forward(self.s, group.clone(), row, 0..layers, Some(batch.draws), &mut local.words);
+                self.pass.forward(self.s, group.clone(), row, 0..layers, Some(batch.draws), &mut local.scratch);
                 for (index, panel) in group.clone().enumerate() {
                     self.panel_loss(layers, panel, index, batch, local);
                 }
-                self.pass.backward(self.s, group.clone(), layers, batch.draws, local);
+                self.pass.backward(self.s, group.clone(), layers, batch.draws, batch.rows.len(), local);
             }
             first = group.end;
         }

@@ -4,6 +4,7 @@ use super::layer::NoiseKind;
 use super::noise::{Drawn, WORD};
 use super::plan::Plan;
 use crate::aligned::Aligned;
+use crate::gemm::kept::Kept;
 use crate::parallel::Shared;
 use crate::simd::Element;
 
@@ -14,6 +15,10 @@ pub struct Workspace<T: Element> {
     values: Vec<Aligned<T>>,
     bits: Vec<Aligned<T::Bits>>,
     factors: Vec<Aligned<T>>,
+    /// `[panel]` for each stochastic layer: the features kept, where panels share its masks.
+    kept: Vec<Vec<Kept>>,
+    /// For each value, all of its features, if rows share some layer's masks.
+    whole: Vec<Kept>,
     /// Gradients of the outputs of dense layers, by rows.
     rows: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
@@ -23,8 +28,23 @@ pub struct Workspace<T: Element> {
 pub struct Local<T: Element> {
     /// The gradient of a value of a few panels.
     pub gradient: Aligned<T>,
+    /// What the forward pass needs.
+    pub scratch: Scratch<T>,
+}
+
+/// What a thread needs for the forward pass, and nobody after it.
+pub struct Scratch<T> {
     /// Decisions of one row.
     pub words: Vec<u32>,
+    /// The part of a kernel that dropout kept; empty until a product leaves something out.
+    pub packed: Vec<T>,
+}
+
+impl<T> Scratch<T> {
+    /// For the layers of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        Self { words: vec![0; plan.widest().div_ceil(WORD)], packed: Vec::new() }
+    }
 }
 
 /// Elements from one row of the gradients of `outputs` features to the next: whole cache lines, an odd number of them,
@@ -39,6 +59,7 @@ impl<T: Element> Workspace<T> {
     pub fn new(plan: &Plan, panels: usize, group: usize, members: usize, training: bool) -> Self {
         let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
         let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
+        let shares = noise().any(|(noise, _)| noise.sharing.is_of_rows());
         let lanes = panels * T::LANES;
         let gradient = plan.widest_gradient() * group.min(panels) * T::LANES;
         Self {
@@ -50,10 +71,11 @@ impl<T: Element> Workspace<T> {
                     Aligned::zeros(if noise.kind == NoiseKind::GaussianDropout { width * lanes } else { 0 })
                 })
                 .collect(),
-            rows: plan.dense.iter().map(|dense| trained(row_stride::<T>(dense.outputs) * lanes)).collect(),
-            locals: (0..members)
-                .map(|_| Local { gradient: trained(gradient), words: vec![0; plan.widest().div_ceil(WORD)] })
-                .collect(),
+            kept: noise().map(|_| vec![Kept::default(); panels]).collect(),
+            whole: plan.widths.iter().map(|&width| Kept::all::<T>(if shares { width } else { 0 })).collect(),
+            // A vector more, which the products of row groups read.
+            rows: (plan.dense.iter()).map(|dense| trained(row_stride::<T>(dense.outputs) * lanes + T::LANES)).collect(),
+            locals: (0..members).map(|_| Local { gradient: trained(gradient), scratch: Scratch::new(plan) }).collect(),
         }
     }
 
@@ -68,6 +90,8 @@ impl<T: Element> Workspace<T> {
             values: self.values.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             bits: self.bits.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             factors: self.factors.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            kept: self.kept.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            whole: &self.whole,
             rows: self.rows.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             locals: Shared::new(&mut self.locals),
         }
@@ -85,6 +109,11 @@ pub struct Buffers<'a, T: Element> {
     pub bits: Vec<Shared<'a, T::Bits>>,
     /// `[panel][width][lane]` for each layer of Gaussian noise.
     pub factors: Vec<Shared<'a, T>>,
+    /// `[panel]` for each stochastic layer: the features kept, where panels share its masks, with the first of those that a forward pass
+    /// runs together.
+    pub kept: Vec<Shared<'a, Kept>>,
+    /// For each value, all of its features, if rows share some layer's masks.
+    pub whole: &'a [Kept],
     /// `[row][stride]` for each dense layer.
     pub rows: Vec<Shared<'a, T>>,
     /// One for each member.

@@ -2,24 +2,29 @@
 
 use std::ops::Range;
 
-use super::{BLOCK, Outer, Piece, Sink};
+use super::{BLOCK_ROWS, Outer, Piece, Sink};
+use crate::aligned::Lines;
+use crate::gemm::ahead::Nothing;
 use crate::gemm::tile::{All, Broadcast, Picked, Registers, Vectors, accumulate, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Consecutive rows of a batch that kept the same inputs.
-pub struct RowGroup {
+pub struct RowGroup<'a> {
     /// Rows, beginning with a panel.
     pub rows: Range<usize>,
     /// The inputs that are not 0 in these rows, ascending.
-    pub kept: Vec<u32>,
+    pub kept: &'a [u32],
 }
+
+/// Elements of a block of the gradient.
+const BLOCK: usize = BLOCK_ROWS * 3 * 16;
 
 /// The tiles of [`Outer::run_groups`], whose operands were checked.
 pub(super) struct GroupTiles<'a, 'b, T> {
     pub(super) operands: Outer<'a, T>,
     pub(super) rows: Range<usize>,
     pub(super) n: usize,
-    pub(super) groups: &'b [RowGroup],
+    pub(super) groups: &'b [RowGroup<'b>],
     pub(super) sink: &'b mut dyn Sink<T>,
 }
 
@@ -45,16 +50,16 @@ impl<T: Element> GroupTiles<'_, '_, T> {
     /// All rows of the `NV` vectors of columns from `column` on.
     #[inline(always)]
     fn columns<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, column: usize) {
-        let mut gradient = [T::ZERO; BLOCK];
+        let mut gradient = Lines([T::ZERO; BLOCK]);
         let stride = NV * T::LANES;
         let columns = column..(column + stride).min(self.n);
         for group in self.groups {
-            let rest = self.tiles::<S, MR, NV>(s, column, group, &group.kept, &mut gradient);
-            let rest = self.tiles::<S, 4, NV>(s, column, group, rest, &mut gradient);
-            let rest = self.tiles::<S, 2, NV>(s, column, group, rest, &mut gradient);
-            self.tiles::<S, 1, NV>(s, column, group, rest, &mut gradient);
+            let rest = self.tiles::<S, MR, NV>(s, column, group, group.kept, &mut gradient.0);
+            let rest = self.tiles::<S, 4, NV>(s, column, group, rest, &mut gradient.0);
+            let rest = self.tiles::<S, 2, NV>(s, column, group, rest, &mut gradient.0);
+            self.tiles::<S, 1, NV>(s, column, group, rest, &mut gradient.0);
         }
-        self.sink.take(Piece { rows: self.rows.clone(), columns, gradient: &gradient, stride });
+        self.sink.take(Piece { rows: self.rows.clone(), columns, gradient: &gradient.0, stride });
     }
 
     /// Tiles of `MR` inputs while there are so many; returns the rest.
@@ -63,7 +68,7 @@ impl<T: Element> GroupTiles<'_, '_, T> {
         &self,
         s: S,
         column: usize,
-        group: &RowGroup,
+        group: &RowGroup<'_>,
         mut kept: &'k [u32],
         gradient: &mut [T; BLOCK],
     ) -> &'k [u32] {
@@ -80,7 +85,7 @@ impl<T: Element> GroupTiles<'_, '_, T> {
         &self,
         s: S,
         column: usize,
-        group: &RowGroup,
+        group: &RowGroup<'_>,
         inputs: &[u32; MR],
         gradient: &mut [T; BLOCK],
     ) {
@@ -129,7 +134,7 @@ pub(super) unsafe fn picked<S: Simd, T: Element, const MR: usize, const NV: usiz
         unsafe {
             let a = Broadcast { start: x.as_ptr().add(first / T::LANES * x_stride), rows: offsets, step: 1 };
             let b = Vectors { start: dy.as_ptr().add(first * dy_stride + column), step: dy_stride, vector: T::LANES };
-            accumulate(s, c, All(T::LANES.min(rows.end - first)), a, b);
+            accumulate(s, c, All(T::LANES.min(rows.end - first)), a, b, &mut Nothing);
         }
         first += T::LANES;
     }

@@ -6,7 +6,7 @@
 //!
 //! * [`tiles`]: all of it.
 //! * [`groups`]: rows in groups that kept different inputs.
-//! * [`thin`]: one mask for all rows: kept inputs by kept outputs.
+//! * [`thin`]: rows in groups that kept different inputs and outputs.
 
 mod groups;
 mod thin;
@@ -19,16 +19,14 @@ use std::ops::Range;
 
 use self::groups::GroupTiles;
 pub use self::groups::RowGroup;
+pub use self::thin::ThinGroup;
 use self::thin::ThinTiles;
 use self::tiles::Tiles;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
-/// Most rows of the gradient in a block of [`Outer::run_groups`] and [`Outer::run_thin`]: with three vectors of columns
-/// they are 9 KiB, a quarter of a first-level cache, and stay there while it is added to.
+/// Most rows of the gradient in a block of [`Outer::run_groups`]: with three vectors of columns they are 9 KiB, a quarter of a
+/// first-level cache, and stay there while it is added to.
 pub const BLOCK_ROWS: usize = 48;
-
-/// Elements of such a block.
-const BLOCK: usize = BLOCK_ROWS * 3 * 16;
 
 /// A finished piece of the gradient.
 pub struct Piece<'a, T> {
@@ -81,30 +79,40 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice is too short for the shapes, or there are more than [`BLOCK_ROWS`] rows.
-    pub fn run_groups<S: Simd>(self, s: S, rows: Range<usize>, n: usize, groups: &[RowGroup], sink: &mut dyn Sink<T>) {
+    pub fn run_groups<S: Simd>(
+        self,
+        s: S,
+        rows: Range<usize>,
+        n: usize,
+        groups: &[RowGroup<'_>],
+        sink: &mut dyn Sink<T>,
+    ) {
         self.check(&rows, n);
         assert!(rows.len() <= BLOCK_ROWS && groups.iter().all(|group| group.rows.end <= self.batch));
-        assert!(groups.iter().flat_map(|group| &group.kept).all(|&input| rows.contains(&(input as usize))));
+        assert!(groups.iter().flat_map(|group| group.kept).all(|&input| rows.contains(&(input as usize))));
         s.run(GroupTiles { operands: self, rows, n, groups, sink });
     }
 
-    /// [`Outer::run`] where only the rows `inputs` and the columns `outputs` of the gradient are not 0, both ascending; `dy`
-    /// holds these columns only.
+    /// [`Outer::run_groups`] where outputs are left out as well: in a group's rows `dy` holds those that it kept, and a vector
+    /// more follows its last row.
     ///
     /// # Panics
-    /// Where a slice is too short for the shapes, an index is out of range, or there are more than [`BLOCK_ROWS`] rows.
+    /// Where a slice is too short for the shapes, or an input is not among `rows`.
     pub fn run_thin<S: Simd>(
         self,
         s: S,
         rows: Range<usize>,
         n: usize,
-        (inputs, outputs): (&[u32], &[u32]),
+        groups: &[ThinGroup<'_>],
         sink: &mut dyn Sink<T>,
     ) {
-        self.check(&rows, outputs.len());
-        assert!(rows.len() <= BLOCK_ROWS && inputs.iter().all(|&input| rows.contains(&(input as usize))));
-        assert!(outputs.is_sorted() && outputs.last().is_none_or(|&last| (last as usize) < n));
-        s.run(ThinTiles { operands: self, rows, n, inputs, outputs, sink });
+        self.check(&rows, 0);
+        for ThinGroup { rows: group, inputs, outputs } in groups {
+            assert!(group.end <= self.batch && inputs.iter().all(|&input| rows.contains(&(input as usize))));
+            assert!(outputs.lanes.len() == n.div_ceil(T::LANES) && outputs.list.len() <= self.dy_stride);
+        }
+        assert!(self.batch * self.dy_stride + T::LANES <= self.dy.len());
+        s.run(ThinTiles { operands: self, rows, n, groups, sink });
     }
 
     /// Panics unless the slices hold inputs up to `rows.end` and `columns` columns of `dy`.
@@ -115,13 +123,13 @@ impl<T: Element> Outer<'_, T> {
     }
 }
 
-/// The bias gradient: the sums of the columns of `dy` over all rows in ascending order, by whole vectors.
+/// The bias gradient: the columns of `dy` added to sums, rows in ascending order, by whole vectors.
 pub struct ColumnSums<'a, 'b, T> {
     /// The rows, padded to whole vectors.
     pub dy: &'a [T],
     /// Elements from one row to the next.
     pub stride: usize,
-    /// Receives the sums of as many columns as it has vectors.
+    /// The sums of as many columns as it has vectors.
     pub sums: &'b mut [T],
 }
 
@@ -131,7 +139,7 @@ impl<T: Element> Kernel for ColumnSums<'_, '_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for (index, sums) in self.sums.chunks_exact_mut(T::LANES).enumerate() {
-            let mut sum = V::<S, T>::zero(s);
+            let mut sum = V::<S, T>::read(s, sums);
             for row in self.dy.chunks_exact(self.stride) {
                 sum = sum.add(V::<S, T>::read(s, &row[index * T::LANES..]));
             }

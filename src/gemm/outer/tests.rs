@@ -1,10 +1,12 @@
-//! Weight gradients against their definition, bit for bit, on every level: whole, by row groups, and thin.
+//! Weight gradients against their definition, bit for bit, on every level: whole, and by row groups that kept some inputs, or
+//! some inputs and outputs.
 
 use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::{BLOCK_ROWS, Outer, Piece, RowGroup, Sink};
+use super::{BLOCK_ROWS, Outer, Piece, RowGroup, Sink, ThinGroup};
+use crate::gemm::kept::Kept;
 use crate::simd::{Element, Kernel, Simd, available, dispatch_at};
 
 /// Collects a gradient and counts how often each element came.
@@ -36,7 +38,7 @@ impl<T: Element> Sink<T> for Collect<T> {
 enum Way {
     Whole,
     Groups(usize),
-    Thin,
+    Thin(usize),
 }
 
 struct Case<T> {
@@ -64,15 +66,14 @@ impl<T: Element> Case<T> {
     fn new(batch: usize, inputs: usize, outputs: usize, way: Way) -> Self {
         let mask_of = |row: usize| match way {
             Way::Whole => 0,
-            Way::Groups(rows) => 1 + row / rows,
-            Way::Thin => 1,
+            Way::Groups(rows) | Way::Thin(rows) => 1 + row / rows,
         };
         let x = |index: usize| {
             let seed = mask_of(index / inputs);
             if seed == 0 || keeps(seed, index % inputs) { T::from_f64(number(index)) } else { T::ZERO }
         };
         let dy = |index: usize| {
-            let dropped = matches!(way, Way::Thin) && !keeps(77, index % outputs);
+            let dropped = matches!(way, Way::Thin(rows) if !keeps(77 + index / outputs / rows, index % outputs));
             if dropped { T::ZERO } else { T::from_f64(number(index + 500_000)) }
         };
         Self {
@@ -100,6 +101,16 @@ impl<T: Element> Case<T> {
     fn kept(seed: usize, range: Range<usize>) -> Vec<u32> {
         range.filter(|&index| keeps(seed, index)).map(|index| index as u32).collect()
     }
+
+    /// What the group of row `row` kept of the outputs.
+    fn outputs_of(&self, row: usize) -> Kept {
+        let Way::Thin(rows) = self.way else { return Kept::all::<T>(self.outputs) };
+        let word =
+            |first: usize| (0..32).fold(0, |word, bit| word | u32::from(keeps(77 + row / rows, first + bit)) << bit);
+        let mut kept = Kept::default();
+        kept.fill::<T>(self.outputs, (0..self.outputs).step_by(32).map(word));
+        kept
+    }
 }
 
 impl<T: Element> Kernel for &Case<T> {
@@ -114,14 +125,11 @@ impl<T: Element> Kernel for &Case<T> {
                 x[row / T::LANES * x_stride + input * T::LANES + row % T::LANES] = self.x[row * self.inputs + input];
             }
         }
-        let outputs: Vec<u32> = match self.way {
-            Way::Thin => Case::<T>::kept(77, 0..self.outputs),
-            _ => (0..self.outputs as u32).collect(),
-        };
         let dy_stride = self.outputs.next_multiple_of(T::LANES);
-        let mut dy = vec![T::ZERO; self.batch * dy_stride];
+        // What a row does not hold must not matter.
+        let mut dy = vec![T::from_f64(f64::NAN); self.batch * dy_stride + T::LANES];
         for row in 0..self.batch {
-            for (place, &output) in outputs.iter().enumerate() {
+            for (place, &output) in self.outputs_of(row).list.iter().enumerate() {
                 dy[row * dy_stride + place] = self.dy[row * self.outputs + output as usize];
             }
         }
@@ -132,16 +140,28 @@ impl<T: Element> Kernel for &Case<T> {
             match self.way {
                 Way::Whole => operands.run(s, rows, self.outputs, &mut sink),
                 Way::Groups(size) => {
-                    let group = |start: usize| RowGroup {
-                        rows: start..self.batch.min(start + size),
-                        kept: Case::<T>::kept(1 + start / size, rows.clone()),
+                    let kept = |start: usize| {
+                        (start..self.batch.min(start + size), Case::<T>::kept(1 + start / size, rows.clone()))
                     };
-                    let groups: Vec<_> = (0..self.batch).step_by(size).map(group).collect();
+                    let kept: Vec<_> = (0..self.batch).step_by(size).map(kept).collect();
+                    let groups: Vec<_> =
+                        kept.iter().map(|(rows, kept)| RowGroup { rows: rows.clone(), kept }).collect();
                     operands.run_groups(s, rows.clone(), self.outputs, &groups, &mut sink);
                 }
-                Way::Thin => {
-                    let inputs = Case::<T>::kept(1, rows.clone());
-                    operands.run_thin(s, rows, self.outputs, (&inputs, &outputs), &mut sink);
+                Way::Thin(size) => {
+                    let kept = |start: usize| {
+                        (
+                            start..self.batch.min(start + size),
+                            Case::<T>::kept(1 + start / size, rows.clone()),
+                            self.outputs_of(start),
+                        )
+                    };
+                    let kept: Vec<_> = (0..self.batch).step_by(size).map(kept).collect();
+                    let groups: Vec<_> = kept
+                        .iter()
+                        .map(|(rows, inputs, outputs)| ThinGroup { rows: rows.clone(), inputs, outputs })
+                        .collect();
+                    operands.run_thin(s, rows, self.outputs, &groups, &mut sink);
                 }
             }
         }
@@ -177,9 +197,10 @@ proptest! {
     }
 
     #[test]
-    fn thin_gradients_are_spread_to_their_places(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..250) {
-        check::<f32>(batch, inputs, outputs, Way::Thin);
-        check::<f64>(batch, inputs, outputs, Way::Thin);
+    fn row_groups_add_to_where_both_sides_were_kept(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..250) {
+        check::<f32>(batch, inputs, outputs, Way::Thin(16));
+        check::<f32>(batch, inputs, outputs, Way::Thin(batch));
+        check::<f64>(batch, inputs, outputs, Way::Thin(24));
     }
 }
 
@@ -187,14 +208,17 @@ proptest! {
 fn a_batch_that_keeps_no_output_has_no_gradient() {
     let x = vec![1.0_f32; 16 * 3];
     let mut sink = Collect { columns: 5, gradient: vec![9.0; 15], times: vec![0; 15] };
-    let operands = Outer { x: &x, x_stride: 48, dy: &[], dy_stride: 0, batch: 4 };
+    let operands = Outer { x: &x, x_stride: 48, dy: &[0.0; 16], dy_stride: 0, batch: 4 };
     for level in available() {
         struct Empty<'a, 'b>(Outer<'a, f32>, &'b mut Collect<f32>);
         impl Kernel for Empty<'_, '_> {
             type Output = ();
 
             fn run<S: Simd>(self, s: S) {
-                self.0.run_thin(s, 0..3, 5, (&[0, 2], &[]), self.1);
+                let mut outputs = Kept::default();
+                outputs.fill::<f32>(5, [0].into_iter());
+                let group = ThinGroup { rows: 0..4, inputs: &[0, 2], outputs: &outputs };
+                self.0.run_thin(s, 0..3, 5, &[group], self.1);
             }
         }
         dispatch_at(level, Empty(operands, &mut sink));

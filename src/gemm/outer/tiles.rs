@@ -4,6 +4,8 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::{Outer, Piece, Sink};
+use crate::aligned::Lines;
+use crate::gemm::ahead::Nothing;
 use crate::gemm::tile::{All, Broadcast, Lane, Target, Vectors, accumulate, store, zeros};
 use crate::simd::{Element, Kernel, Level, Simd};
 
@@ -70,7 +72,7 @@ impl<T: Element> Tiles<'_, '_, T> {
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, row: usize, column: usize) {
         const { assert!(MR * NV * 16 <= LARGEST) };
         let Outer { x, x_stride, dy, dy_stride, batch } = self.operands;
-        let mut gradient = MaybeUninit::<[T; LARGEST]>::uninit();
+        let mut gradient = Lines(MaybeUninit::<[T; LARGEST]>::uninit());
         let stride = NV * T::LANES;
         let (rows, columns) = (row..row + MR, column..(column + stride).min(self.n));
         self.sink.expect(rows.clone(), columns.clone());
@@ -84,10 +86,10 @@ impl<T: Element> Tiles<'_, '_, T> {
                 let a = Broadcast { start: panel, rows: Lane, step: 1 };
                 let dy = dy.as_ptr().add(first * dy_stride + column);
                 let b = Vectors { start: dy, step: dy_stride, vector: T::LANES };
-                accumulate(s, &mut c, All(T::LANES.min(batch - first)), a, b);
+                accumulate(s, &mut c, All(T::LANES.min(batch - first)), a, b, &mut Nothing);
                 first += T::LANES;
             }
-            let start = gradient.as_mut_ptr().cast();
+            let start = gradient.0.as_mut_ptr().cast();
             store::<S, T, MR, NV>(c, Target { start, row: stride, vector: T::LANES });
             std::slice::from_raw_parts(start, MR * stride)
         };

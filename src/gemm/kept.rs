@@ -1,0 +1,192 @@
+//! Layer 2: the kept features of panels that share a mask, and the forward product of those alone.
+//!
+//! A block of the kernel is packed: the rows of kept inputs, and in each the kept outputs side by side. So lines of which
+//! half is wanted are read once for all tiles, and what follows is a product of a smaller kernel.
+
+use std::ops::Range;
+
+use super::ahead::Block;
+use super::panel::{KernelBlock, PanelProduct, Product};
+use super::tile::{Across, Broadcast, Packed};
+use crate::simd::{Element, Kernel, Simd, V, Vector};
+
+/// Some of the features on one side of a layer.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// The features, ascending.
+    pub list: Vec<u32>,
+    /// The same by vectors of features.
+    pub lanes: Vec<Lanes>,
+}
+
+/// What is kept of a vector of features.
+#[derive(Debug, Clone, Copy)]
+pub struct Lanes {
+    /// Bit `i` is lane `i`.
+    pub bits: u32,
+    /// How many features are kept before this vector.
+    pub before: u32,
+}
+
+impl Kept {
+    /// All of `0..width`.
+    pub fn all<T: Element>(width: usize) -> Self {
+        let mut all = Self::default();
+        all.fill::<T>(width, std::iter::repeat_n(u32::MAX, width.div_ceil(32)));
+        all
+    }
+
+    /// The features of `0..width` whose bits are set in words of 32.
+    pub fn fill<T: Element>(&mut self, width: usize, words: impl Iterator<Item = u32>) {
+        self.list.clear();
+        self.lanes.clear();
+        for (word, first) in words.zip((0..width).step_by(32)) {
+            let word = word & u32::MAX >> (32 - (width - first).min(32));
+            for vector in (0..(width - first).min(32)).step_by(T::LANES) {
+                let mut bits = word >> vector & ((1 << T::LANES) - 1);
+                self.lanes.push(Lanes { bits, before: self.list.len() as u32 });
+                while bits != 0 {
+                    self.list.push((first + vector) as u32 + bits.trailing_zeros());
+                    bits &= bits - 1;
+                }
+            }
+        }
+    }
+
+    /// What is kept of the vector of features that begins at one of them.
+    #[inline(always)]
+    pub fn at<T: Element>(&self, feature: usize) -> Lanes {
+        let (vector, lane) = (feature / T::LANES, feature % T::LANES);
+        let of = |vector: usize| self.lanes.get(vector).map_or((0, self.list.len() as u32), |l| (l.bits, l.before));
+        let ((bits, before), (next, _)) = (of(vector), of(vector + 1));
+        Lanes {
+            bits: (bits >> lane | next << (T::LANES - lane)) & ((1 << T::LANES) - 1),
+            before: before + (bits & ((1 << lane) - 1)).count_ones(),
+        }
+    }
+}
+
+/// Those features of an ascending list that lie in a range.
+pub fn among<'a>(list: &'a [u32], range: &Range<usize>) -> &'a [u32] {
+    let place = |bound: usize| list.partition_point(|&feature| (feature as usize) < bound);
+    &list[place(range.start)..place(range.end)]
+}
+
+impl<T: Element> PanelProduct<'_, T> {
+    /// The part of [`PanelProduct::forward`] that one block of the kernel has, from the kept inputs to the kept outputs, which stand one
+    /// after another at the start of the panels `to`; [`Spread`] brings them to their places when all blocks are done. What of block `next`
+    /// is kept is asked for, ahead of its product.
+    ///
+    /// # Panics
+    /// As [`PanelProduct::forward`], and for features out of range.
+    pub fn forward_kept<S: Simd>(
+        mut self,
+        s: S,
+        (inputs, outputs): (&Kept, &Kept),
+        (block, next): (&KernelBlock, Option<&KernelBlock>),
+        packed: &mut Vec<T>,
+    ) {
+        let (k, n) = self.shape;
+        let panels = self.panels(k, n);
+        assert!(inputs.lanes.len() == k.div_ceil(T::LANES) && outputs.lanes.len() == n.div_ceil(T::LANES));
+        let (rows, columns) = (among(&inputs.list, &block.rows), &block.columns);
+        let [first, end] = [columns.start, columns.end].map(|column| outputs.at::<T>(column).before as usize);
+        // Room for a vector that begins after the last output, and an odd number of cache lines, so that the rows do not fall into a few
+        // sets of the cache.
+        let stride = (((end - first).div_ceil(T::LANES) + 1) | 1) * T::LANES;
+        if packed.len() < rows.len() * stride {
+            packed.resize(rows.len() * stride, T::ZERO);
+        }
+        s.run(Pack { kernel: self.kernel, n, rows, columns: columns.clone(), outputs, stride, packed });
+        s.run(Product {
+            steps: Packed(rows),
+            a: Broadcast { start: packed.as_ptr(), rows: Across, step: stride },
+            m: end - first,
+            carry: block.rows.start > 0,
+            next: next.map(|next| Block {
+                start: self.kernel[next.columns.start..].as_ptr(),
+                step: n,
+                width: next.columns.len(),
+                rows: Packed(among(&inputs.list, &next.rows)),
+            }),
+            panels: panels.starting_at(0, first),
+        });
+    }
+}
+
+/// Packs kept outputs among `columns`, which begin with a vector, of rows of a kernel, the latter `stride` apart.
+struct Pack<'a, T> {
+    kernel: &'a [T],
+    n: usize,
+    rows: &'a [u32],
+    columns: Range<usize>,
+    outputs: &'a Kept,
+    stride: usize,
+    packed: &'a mut [T],
+}
+
+impl<T: Element> Kernel for Pack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        assert!(self.rows.len() * self.stride <= self.packed.len() && self.columns.start.is_multiple_of(T::LANES));
+        let (mut vector, end) = (self.columns.start / T::LANES, self.columns.end.div_ceil(T::LANES));
+        while vector < end {
+            vector += match end - vector {
+                8.. => self.vectors::<S, 8>(s, vector),
+                _ => self.vectors::<S, 1>(s, vector),
+            };
+        }
+    }
+}
+
+impl<T: Element> Pack<'_, T> {
+    /// `N` vectors of outputs from number `first` on, so few that how their lanes move stays in registers; returns `N`.
+    #[inline(always)]
+    fn vectors<S: Simd, const N: usize>(&mut self, s: S, first: usize) -> usize {
+        let lanes = &self.outputs.lanes[first..first + N];
+        let start = self.outputs.lanes[self.columns.start / T::LANES].before;
+        assert!((lanes[N - 1].before - start) as usize + T::LANES <= self.stride);
+        let mut moves = [V::<S, T>::packing(s, 0); N];
+        for (moves, lanes) in moves.iter_mut().zip(lanes) {
+            *moves = V::<S, T>::packing(s, lanes.bits);
+        }
+        for (to, &row) in self.packed.chunks_exact_mut(self.stride).zip(self.rows) {
+            let row = &self.kernel[row as usize * self.n..][..self.n];
+            for (index, (lanes, moves)) in lanes.iter().zip(moves).enumerate() {
+                let vector = V::<S, T>::from_slice(s, &row[(first + index) * T::LANES..]);
+                // SAFETY: a row has room for what is kept and a vector more, as was just checked.
+                unsafe { vector.pack(to.as_mut_ptr().add((lanes.before - start) as usize), moves) };
+            }
+        }
+        N
+    }
+}
+
+/// Moves features that stand one after another at the start of a panel to their places; the others become 0.
+pub struct Spread<'a, T> {
+    /// The panel `[feature][lane]`.
+    pub panel: &'a mut [T],
+    /// The features.
+    pub kept: &'a Kept,
+}
+
+impl<T: Element> Kernel for Spread<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (panel, mut from) = (self.panel, self.kept.list.len());
+        assert!(self.kept.lanes.len() == (panel.len() / T::LANES).div_ceil(T::LANES) && from * T::LANES <= panel.len());
+        // From the end on, so that none is overwritten before it has moved.
+        for to in (0..panel.len() / T::LANES).rev() {
+            let mut vector = V::<S, T>::zero(s);
+            if self.kept.lanes[to / T::LANES].bits >> (to % T::LANES) & 1 == 1 {
+                from -= 1;
+                vector = V::<S, T>::read(s, &panel[from * T::LANES..]);
+            }
+            vector.write(&mut panel[to * T::LANES..]);
+        }
+    }
+}

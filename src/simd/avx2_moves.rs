@@ -1,0 +1,109 @@
+//! Layer 0: lanes packed and spread on AVX2, which has no instruction for either: by tables of where lanes come from.
+
+use std::arch::x86_64::*;
+
+use super::avx2_bits::mask_f32;
+
+/// For each choice of eight lanes, the chosen ones in order.
+static PACK: [[u8; 8]; 256] = moves(true);
+
+/// For each choice of eight lanes, how many are chosen below each lane.
+static SPREAD: [[u8; 8]; 256] = moves(false);
+
+const fn moves(pack: bool) -> [[u8; 8]; 256] {
+    let mut moves = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut lane, mut chosen) = (0, 0);
+        while lane < 8 {
+            if !pack {
+                moves[bits][lane] = chosen;
+            }
+            if bits >> lane & 1 == 1 {
+                if pack {
+                    moves[bits][chosen as usize] = lane as u8;
+                }
+                chosen += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    moves
+}
+
+/// Which of sixteen lanes, in two registers, move where.
+#[derive(Clone, Copy)]
+pub struct Moves {
+    indices: (__m256i, __m256i),
+    bits: u32,
+    /// How many of the first register's lanes are chosen.
+    pub(super) first: usize,
+}
+
+impl Moves {
+    /// # Safety
+    /// The processor has AVX2; so for all functions of this file.
+    #[inline(always)]
+    unsafe fn new(table: &[[u8; 8]; 256], bits: u32) -> Self {
+        let half = |bits: u32| table[bits as usize & 0xFF].as_ptr();
+        // SAFETY: an entry has the eight bytes that are read.
+        let indices = unsafe {
+            (
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(half(bits).cast())),
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(half(bits >> 8).cast())),
+            )
+        };
+        Self { indices, bits, first: (bits & 0xFF).count_ones() as usize }
+    }
+
+    #[inline(always)]
+    pub(super) unsafe fn pack(bits: u32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::new(&PACK, bits) }
+    }
+
+    #[inline(always)]
+    pub(super) unsafe fn spread(bits: u32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::new(&SPREAD, bits) }
+    }
+
+    /// The chosen lanes of each register come first.
+    #[inline(always)]
+    pub(super) unsafe fn packed(self, x: (__m256, __m256)) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { (_mm256_permutevar8x32_ps(x.0, self.indices.0), _mm256_permutevar8x32_ps(x.1, self.indices.1)) }
+    }
+
+    /// The first lanes of each register of `x` go to the chosen lanes of `old`.
+    #[inline(always)]
+    pub(super) unsafe fn spread_over(self, old: (__m256, __m256), x: (__m256, __m256)) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (a, b) = self.packed(x);
+            (_mm256_blendv_ps(old.0, a, mask_f32(self.bits)), _mm256_blendv_ps(old.1, b, mask_f32(self.bits >> 8)))
+        }
+    }
+}
+
+/// The bits of sixteen lanes.
+#[inline(always)]
+pub(super) fn lanes_f32(bits: u32) -> u32 {
+    bits
+}
+
+/// The bits of eight lanes, each as two of half the width.
+#[inline(always)]
+pub(super) fn lanes_f64(bits: u32) -> u32 {
+    let apart = (bits | bits << 4) & 0x0F0F;
+    let apart = (apart | apart << 2) & 0x3333;
+    let apart = (apart | apart << 1) & 0x5555;
+    apart * 3
+}
+
+/// A register of `f32` as what it is.
+#[inline(always)]
+pub(super) unsafe fn same(x: __m256) -> __m256 {
+    x
+}
