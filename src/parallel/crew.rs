@@ -5,7 +5,7 @@
 //! comes thick.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ use super::parts::Job;
 /// How long a helper stays awake. Others may want its core, so it is no longer than a few calls.
 const LINGER: Duration = Duration::from_micros(100);
 
-/// So many short calls within [`LINGER`] of one another are worth waking the helpers.
-const THICK: u32 = 4;
+/// After so long in short calls that came within [`LINGER`] of one another, helpers are woken for the next: by then the
+/// caller has lost half of it, as much as waking costs.
+const ALONE: Duration = Duration::from_micros(50);
 
 /// Where each helper waits for its next job: null where it does not, [`waiting`] where it does, else the job.
 struct Desks {
@@ -132,13 +133,13 @@ impl Crew {
     }
 }
 
-/// How thick short calls come that nobody helped with. One thread at a time uses it.
+/// How thick short calls come that nobody helped with, in nanoseconds. One thread at a time uses it.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// When the last ended, in nanoseconds.
+    /// When the last began or ended.
     last: AtomicU64,
-    /// How many came within [`LINGER`] of the one before.
-    close: AtomicU32,
+    /// How long those took that came close to one another.
+    alone: AtomicU64,
 }
 
 /// Nanoseconds since the first call.
@@ -148,16 +149,22 @@ fn now() -> u64 {
 }
 
 impl Pace {
-    /// A call begins: whether it is one of many.
+    /// A call begins: whether to wake somebody for it.
     pub fn begin(&self) -> bool {
-        let near = now().saturating_sub(self.last.load(SeqCst)) < LINGER.as_nanos() as u64;
-        let close = if near { self.close.load(SeqCst) + 1 } else { 0 };
-        self.close.store(close % THICK, SeqCst);
-        close == THICK
+        let now = now();
+        if now - self.last.swap(now, SeqCst) > LINGER.as_nanos() as u64 {
+            self.alone.store(0, SeqCst);
+        }
+        let wake = self.alone.load(SeqCst) >= ALONE.as_nanos() as u64;
+        if wake {
+            self.alone.store(0, SeqCst);
+        }
+        wake
     }
 
-    /// It ended.
+    /// It ended, done by the caller alone.
     pub fn end(&self) {
-        self.last.store(now(), SeqCst);
+        let now = now();
+        self.alone.fetch_add(now - self.last.swap(now, SeqCst), SeqCst);
     }
 }

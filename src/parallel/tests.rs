@@ -97,8 +97,10 @@ fn a_helper_stays_awake_and_leaves_when_dismissed() {
 #[test]
 fn short_calls_wake_helpers_when_they_come_thick() {
     let pace = crew::Pace::default();
-    assert!((0..100).any(|_| {
+    let work = || std::thread::sleep(std::time::Duration::from_micros(20));
+    assert!((0..1000).any(|_| {
         let wake = pace.begin();
+        work();
         pace.end();
         wake
     }));

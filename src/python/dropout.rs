@@ -16,7 +16,7 @@ pub(super) type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
 pub(super) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// From so many elements on other Python threads may run meanwhile; below, handing over costs more than the work.
-pub(super) const RELEASE: usize = 1 << 14;
+pub(super) const RELEASE: usize = 1 << 15;
 
 /// Pointers that cross the release of the interpreter's lock.
 struct Ends(*const u8, *mut u8);
