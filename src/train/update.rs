@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::layer::Limits;
 use super::optimizer::{STATES, UpdateRule};
-use crate::gemm::outer::{Piece, Sink};
+use crate::gemm::outer::{Descent, Piece, Sink};
 use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Mask, Simd, V, Vector};
 
@@ -68,6 +68,11 @@ impl<S: Simd, T: Element, R: UpdateRule<T>> Sink<T> for Direct<'_, '_, S, T, R> 
     fn take(&mut self, piece: Piece<'_, T>) {
         let (rule, parameter, limits) = (self.rule, self.parameter, self.parameter.limits);
         self.s.run(Apply { rule, parameter, scale: None, limits, piece });
+    }
+
+    fn descent(&self) -> Option<Descent<'_, T>> {
+        let rate = self.rule.descent().filter(|_| !self.parameter.limits.decays())?;
+        Some(Descent { kernel: self.parameter.values, rate })
     }
 }
 

@@ -22,6 +22,7 @@ pub use self::groups::RowGroup;
 pub use self::thin::ThinGroup;
 use self::thin::ThinTiles;
 use self::tiles::Tiles;
+use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Most rows of the gradient in a block of [`Outer::run_groups`]: with three vectors of columns they are 9 KiB, a quarter of a
@@ -47,6 +48,20 @@ pub trait Sink<T> {
 
     /// Takes one piece. Every element of the kernel comes once.
     fn take(&mut self, piece: Piece<'_, T>);
+
+    /// Where tiles may subtract the gradient themselves, from their registers, instead of handing it on.
+    fn descent(&self) -> Option<Descent<'_, T>> {
+        None
+    }
+}
+
+/// `kernel -= rate · gradient`, of which the rows that are asked for belong to the caller.
+#[derive(Clone, Copy)]
+pub struct Descent<'a, T> {
+    /// The kernel, by rows.
+    pub kernel: Shared<'a, T>,
+    /// The factor.
+    pub rate: T,
 }
 
 /// The operands of a weight gradient.

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::{BLOCK_ROWS, Outer, Piece, RowGroup, Sink, ThinGroup};
+use super::{BLOCK_ROWS, Descent, Outer, Piece, RowGroup, Sink, ThinGroup};
 use crate::gemm::kept::Kept;
+use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Simd, available, dispatch_at};
 
 /// Collects a gradient and counts how often each element came.
@@ -117,7 +118,17 @@ impl<T: Element> Kernel for &Case<T> {
     type Output = Collect<T>;
 
     fn run<S: Simd>(self, s: S) -> Collect<T> {
-        let (panels, size) = (self.batch.div_ceil(T::LANES), self.inputs * self.outputs);
+        let size = self.inputs * self.outputs;
+        let mut sink = Collect { columns: self.outputs, gradient: vec![T::ZERO; size], times: vec![0; size] };
+        self.run_with(s, &mut sink);
+        sink
+    }
+}
+
+impl<T: Element> Case<T> {
+    /// Computes the gradient and hands it to a sink.
+    fn run_with<S: Simd>(&self, s: S, sink: &mut dyn Sink<T>) {
+        let panels = self.batch.div_ceil(T::LANES);
         let x_stride = self.inputs * T::LANES;
         let mut x = vec![T::ZERO; panels * x_stride];
         for row in 0..self.batch {
@@ -134,11 +145,10 @@ impl<T: Element> Kernel for &Case<T> {
             }
         }
         let operands = Outer { x: &x, x_stride, dy: &dy, dy_stride, batch: self.batch };
-        let mut sink = Collect { columns: self.outputs, gradient: vec![T::ZERO; size], times: vec![0; size] };
         for start in (0..self.inputs).step_by(BLOCK_ROWS) {
             let rows = start..self.inputs.min(start + BLOCK_ROWS);
             match self.way {
-                Way::Whole => operands.run(s, rows, self.outputs, &mut sink),
+                Way::Whole => operands.run(s, rows, self.outputs, sink),
                 Way::Groups(size) => {
                     let kept = |start: usize| {
                         (start..self.batch.min(start + size), Case::<T>::kept(1 + start / size, rows.clone()))
@@ -146,7 +156,7 @@ impl<T: Element> Kernel for &Case<T> {
                     let kept: Vec<_> = (0..self.batch).step_by(size).map(kept).collect();
                     let groups: Vec<_> =
                         kept.iter().map(|(rows, kept)| RowGroup { rows: rows.clone(), kept }).collect();
-                    operands.run_groups(s, rows.clone(), self.outputs, &groups, &mut sink);
+                    operands.run_groups(s, rows.clone(), self.outputs, &groups, sink);
                 }
                 Way::Thin(size) => {
                     let kept = |start: usize| {
@@ -161,11 +171,10 @@ impl<T: Element> Kernel for &Case<T> {
                         .iter()
                         .map(|(rows, inputs, outputs)| ThinGroup { rows: rows.clone(), inputs, outputs })
                         .collect();
-                    operands.run_thin(s, rows, self.outputs, &groups, &mut sink);
+                    operands.run_thin(s, rows, self.outputs, &groups, sink);
                 }
             }
         }
-        sink
     }
 }
 
@@ -201,6 +210,49 @@ proptest! {
         check::<f32>(batch, inputs, outputs, Way::Thin(16));
         check::<f32>(batch, inputs, outputs, Way::Thin(batch));
         check::<f64>(batch, inputs, outputs, Way::Thin(24));
+    }
+}
+
+/// A kernel from which tiles subtract the gradient; no piece comes.
+struct Descends<'a, T>(Shared<'a, T>);
+
+impl<T: Element> Sink<T> for Descends<'_, T> {
+    fn expect(&self, _rows: Range<usize>, _columns: Range<usize>) {}
+
+    fn take(&mut self, _piece: Piece<'_, T>) {
+        unreachable!("tiles subtract the gradient themselves");
+    }
+
+    fn descent(&self) -> Option<Descent<'_, T>> {
+        Some(Descent { kernel: self.0, rate: T::from_f64(0.1) })
+    }
+}
+
+/// A case, and the kernel it is subtracted from.
+struct Descend<'a, T>(&'a Case<T>, Shared<'a, T>);
+
+impl<T: Element> Kernel for Descend<'_, T> {
+    type Output = ();
+
+    fn run<S: Simd>(self, s: S) {
+        self.0.run_with(s, &mut Descends(self.1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn tiles_descend_by_themselves(batch in 1_usize..40, inputs in 1_usize..60, outputs in 1_usize..120) {
+        let case = Case::<f32>::new(batch, inputs, outputs, Way::Whole);
+        let old = |index: usize| number(index + 900_000) as f32;
+        for level in available() {
+            let mut kernel: Vec<f32> = (0..inputs * outputs).map(old).collect();
+            dispatch_at(level, Descend(&case, Shared::new(&mut kernel)));
+            for (index, (new, gradient)) in kernel.iter().zip(case.exact()).enumerate() {
+                prop_assert_eq!(*new, gradient.mul_add(-0.1, old(index)), "{:?}: element {}", level, index);
+            }
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::{Outer, Piece, Sink};
+use super::{Descent, Outer, Piece, Sink};
 use crate::aligned::Lines;
 use crate::gemm::ahead::Nothing;
-use crate::gemm::tile::{All, Broadcast, Lane, Target, Vectors, accumulate, store, zeros};
-use crate::simd::{Element, Kernel, Level, Simd};
+use crate::gemm::tile::{All, Broadcast, Lane, Registers, Target, Vectors, accumulate, store, zeros};
+use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Elements of the largest tile: 24 vectors of `f32`.
 const LARGEST: usize = 24 * 16;
@@ -89,10 +89,44 @@ impl<T: Element> Tiles<'_, '_, T> {
                 accumulate(s, &mut c, All(T::LANES.min(batch - first)), a, b, &mut Nothing);
                 first += T::LANES;
             }
+            if let Some(descent) = self.sink.descent() {
+                return descend(s, c, descent, (rows, columns), self.n);
+            }
             let start = gradient.0.as_mut_ptr().cast();
             store::<S, T, MR, NV>(c, Target { start, row: stride, vector: T::LANES });
             std::slice::from_raw_parts(start, MR * stride)
         };
         self.sink.take(Piece { rows, columns, gradient, stride });
+    }
+}
+
+/// Subtracts a tile of the gradient, times the rate, from the kernel.
+///
+/// # Safety
+/// The rows belong to the caller.
+#[inline(always)]
+unsafe fn descend<S: Simd, T: Element, const MR: usize, const NV: usize>(
+    s: S,
+    gradient: Registers<S, T, MR, NV>,
+    descent: Descent<'_, T>,
+    (rows, columns): (Range<usize>, Range<usize>),
+    width: usize,
+) {
+    let rate = V::<S, T>::splat(s, descent.rate);
+    let mut kernel = descent.kernel.at(rows.start * width + columns.start..(rows.end - 1) * width + columns.end);
+    for vectors in gradient {
+        for (j, vector) in vectors.into_iter().enumerate() {
+            let p = kernel.wrapping_add(j * T::LANES);
+            let left = columns.len() - (j * T::LANES).min(columns.len());
+            // SAFETY: the range was checked, and belongs to the caller.
+            unsafe {
+                if left >= T::LANES {
+                    vector.neg_mul_add(rate, V::<S, T>::load(s, p)).store(p);
+                } else {
+                    vector.neg_mul_add(rate, V::<S, T>::load_first(s, p, left)).store_first(p, left);
+                }
+            }
+        }
+        kernel = kernel.wrapping_add(width);
     }
 }

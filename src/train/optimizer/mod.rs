@@ -74,6 +74,11 @@ pub trait UpdateRule<T: Element>: Copy + Send + Sync {
     /// Slots of state in use.
     const STATES: usize;
 
+    /// The rate, where an update is `w -= rate · g` and nothing else.
+    fn descent(&self) -> Option<T> {
+        None
+    }
+
     /// The new values of some parameters and of their state; slots that are not in use are passed through.
     fn update<S: Simd>(
         self,

@@ -47,6 +47,11 @@ impl<T: Element> UpdateRule<T> for Descent<T> {
     const STATES: usize = 0;
 
     #[inline(always)]
+    fn descent(&self) -> Option<T> {
+        Some(self.rate)
+    }
+
+    #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, states: [V<S, T>; STATES]) -> Updated<S, T> {
         (g.neg_mul_add(V::<S, T>::splat(s, self.rate), w), states)
     }
