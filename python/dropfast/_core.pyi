@@ -252,6 +252,8 @@ class Network:
         rates: Sequence[float] | NDArray[np.float64] | None = None,
     ) -> None:
         """Write the outputs of one batch; with keys, one per stochastic layer, as in training."""
+    def predict(self, params: Sequence[_Array], x: _Array) -> _Array | None:
+        """Outputs of rows at inference; None unless x is just as the network takes it."""
     def predict_mc(
         self,
         params: Sequence[_Array],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from dropfast import _core
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+# Vectors that lie within one line of the cache are read and written at once.
+_LINE = 64
 # Enough rows at a time to keep the processor busy, few enough to stay small beside the data.
 BLOCK_BYTES = 1 << 24
 
@@ -25,6 +28,15 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if found not in (np.float32, np.float64) or dtype is None:
         raise ValueError(f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}")
     return np.dtype(found)
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Zeros that start on a line of the cache, for arrays that steps go over again and again."""
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    room = np.zeros(size + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + size].view(kind).reshape(shape)
 
 
 def as_numeric(name: str, x: ArrayLike) -> Array:

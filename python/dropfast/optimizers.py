@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropfast import learning_rates as schedules
-from dropfast.arrays import Array
+from dropfast.arrays import Array, zeros
 from dropfast.configurable import Configurable, resolve
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
@@ -141,7 +141,7 @@ class Optimizer(Configurable):
         if same and len(self.state) == self.slots():
             return
         self._params = list(params)
-        self.state = [[np.zeros_like(w) for w in params] for _ in range(self.slots())]
+        self.state = [[zeros(w.shape, w.dtype) for w in params] for _ in range(self.slots())]
 
     def clip(self, gradients: Sequence[Array]) -> list[Array]:
         """Gradients whose norms or values are clipped as the optimizer says."""

@@ -61,15 +61,19 @@ pub fn readable<'py, T: Element + NumpyElement>(
     Ok(array.try_readonly()?)
 }
 
-/// A C-contiguous array of `T` to read, of `len` elements.
-pub fn readable_whole<'py, T: Element + NumpyElement>(
+/// The elements of a C-contiguous array of `len` numbers `T`.
+///
+/// # Safety
+/// Nobody writes them while the slice is in use.
+pub unsafe fn elements<'a, T: Element + NumpyElement>(
     name: &str,
-    array: &Bound<'py, PyAny>,
+    array: &'a Bound<'_, PyAny>,
     len: usize,
-) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
-    let read = readable::<T>(name, array)?;
-    check_whole(name, &read, len)?;
-    Ok(read)
+) -> PyResult<&'a [T]> {
+    let array = array.cast::<PyArrayDyn<T>>().map_err(|_| dtype_error::<T>(name, array))?;
+    check_whole(name, array, len)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { array.as_slice()? })
 }
 
 /// A C-contiguous array of `T` to write, of `len` elements.

@@ -19,6 +19,7 @@ mod mask;
 mod network;
 mod noise;
 mod optimizer;
+mod predictions;
 mod products;
 mod random;
 mod spec;

@@ -10,19 +10,18 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::borrowed::{Data, TargetArray, readable, readable_whole, writable};
+use super::borrowed::{Data, TargetArray, readable, writable};
 use super::key::Key as PyKey;
 use super::layers::layers_from_python;
 use super::loss::loss_from_python;
 use super::optimizer::optimizer_from_python;
 use crate::dense::forward::Real;
 use crate::gemm::panel::panels_at_once;
-use crate::parallel::{Shared, View, num_threads};
+use crate::parallel::{Shared, num_threads};
 use crate::rng::Key;
 use crate::simd::level;
 use crate::train::layer::{Dense, Layer, Limits};
 use crate::train::plan::Plan;
-use crate::train::predict::{Moments, Predict};
 use crate::train::run::Run;
 use crate::train::update::Parameter;
 use crate::train::workspace::Workspace;
@@ -39,7 +38,7 @@ use crate::train::workspace::Workspace;
 ///     Type of weights and activations.
 #[pyclass(module = "dropfast._core", frozen)]
 pub struct Network {
-    plan: Plan,
+    pub(super) plan: Plan,
     limits: Vec<Limits>,
     buffers: Buffers,
 }
@@ -51,7 +50,7 @@ enum Buffers {
 }
 
 /// A type of network: its NumPy dtype and its buffers.
-trait Number: Real + NumpyElement + std::ops::Add<Output = Self> {
+pub(super) trait Number: Real + NumpyElement + std::ops::Add<Output = Self> {
     fn buffers(network: &Network) -> Option<&Mutex<Option<Workspace<Self>>>>;
 }
 
@@ -113,6 +112,21 @@ impl Network {
         match self.buffers {
             Buffers::Single(_) => self.forward_as::<f32>(py, &params, x, out, keys, rates),
             Buffers::Double(_) => self.forward_as::<f64>(py, &params, x, out, keys, rates),
+        }
+    }
+
+    /// The outputs at inference for the rows of ``x``, in a new array; None where ``x`` is not an array just as the network
+    /// takes it, so that nothing needs to be looked at in Python first.
+    #[pyo3(signature = (params, x))]
+    fn predict<'py>(
+        &self,
+        py: Python<'py>,
+        params: Vec<Bound<'py, PyAny>>,
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.buffers {
+            Buffers::Single(_) => self.predict_as::<f32>(py, &params, x),
+            Buffers::Double(_) => self.predict_as::<f64>(py, &params, x),
         }
     }
 
@@ -232,13 +246,7 @@ impl Network {
         params.iter().zip(&self.plan.parameters).map(|(array, &len)| writable("params", array, len)).collect()
     }
 
-    /// The parameters to read.
-    fn weights<'py, T: Number>(&self, params: &[Bound<'py, PyAny>]) -> PyResult<Vec<PyReadonlyArrayDyn<'py, T>>> {
-        self.check_count("params", params.len())?;
-        params.iter().zip(&self.plan.parameters).map(|(array, &len)| readable_whole("params", array, len)).collect()
-    }
-
-    fn check_count(&self, name: &str, received: usize) -> PyResult<()> {
+    pub(super) fn check_count(&self, name: &str, received: usize) -> PyResult<()> {
         let wanted = self.plan.parameters.len();
         if received != wanted {
             let message =
@@ -248,7 +256,7 @@ impl Network {
         Ok(())
     }
 
-    fn check_rates(&self, rates: Option<&[f64]>, batches: usize) -> PyResult<()> {
+    pub(super) fn check_rates(&self, rates: Option<&[f64]>, batches: usize) -> PyResult<()> {
         let Some(rates) = rates else { return Ok(()) };
         let wanted = batches * self.plan.noise.len();
         if rates.len() != wanted {
@@ -259,67 +267,6 @@ impl Network {
             let noise = *self.plan.noise_layer(index % self.plan.noise.len());
             crate::train::layer::Noise { rate, ..noise }.check()?;
         }
-        Ok(())
-    }
-
-    /// A prediction of all rows of a data set.
-    fn predict<'a, T: Number>(
-        &'a self,
-        weights: &'a [PyReadonlyArrayDyn<'_, T>],
-        data: &'a Data<'_, T>,
-        keys: Option<&'a [Key]>,
-        rates: Option<&'a [f64]>,
-    ) -> PyResult<Predict<'a, T>> {
-        self.check_rates(rates, 1)?;
-        Ok(Predict {
-            plan: &self.plan,
-            parameters: views(weights)?,
-            input: data.input()?,
-            rows: data.rows(),
-            keys,
-            rates,
-        })
-    }
-
-    fn forward_as<T: Number>(
-        &self,
-        py: Python<'_>,
-        params: &[Bound<'_, PyAny>],
-        x: &Bound<'_, PyAny>,
-        out: &Bound<'_, PyAny>,
-        keys: Option<Vec<Key>>,
-        rates: Option<Vec<f64>>,
-    ) -> PyResult<()> {
-        let weights = self.weights::<T>(params)?;
-        let data = Data::<T>::new(x, self.plan.widths[0])?;
-        let rows = data.rows();
-        let mut out = writable::<T>("out", out, rows * self.plan.outputs())?;
-        let predict = self.predict(&weights, &data, keys.as_deref(), rates.as_deref())?;
-        let out = out.as_slice_mut()?;
-        py.detach(|| predict.outputs(out));
-        Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
-    fn predict_mc_as<T: Number>(
-        &self,
-        py: Python<'_>,
-        params: &[Bound<'_, PyAny>],
-        x: &Bound<'_, PyAny>,
-        (mean, m2): (&Bound<'_, PyAny>, &Bound<'_, PyAny>),
-        keys: Option<Vec<Key>>,
-        (first, count): (u64, u64),
-        rates: Option<Vec<f64>>,
-    ) -> PyResult<()> {
-        let weights = self.weights::<T>(params)?;
-        let data = Data::<T>::new(x, self.plan.widths[0])?;
-        let rows = data.rows();
-        let mut mean = writable::<f64>("mean", mean, rows * self.plan.outputs())?;
-        let mut m2 = writable::<f64>("m2", m2, rows * self.plan.outputs())?;
-        let predict = self.predict(&weights, &data, keys.as_deref(), rates.as_deref())?;
-        let moments =
-            Moments { mean: Shared::new(mean.as_slice_mut()?), m2: Shared::new(m2.as_slice_mut()?), first, count };
-        py.detach(|| predict.moments(moments));
         Ok(())
     }
 
@@ -438,9 +385,4 @@ impl Network {
         *guard = Some(space);
         result
     }
-}
-
-/// The parameters of a prediction; nothing writes through these.
-fn views<'a, T: Number>(weights: &'a [PyReadonlyArrayDyn<'_, T>]) -> PyResult<Vec<View<'a, T>>> {
-    weights.iter().map(|array| Ok(View::new(array.as_slice()?))).collect()
 }

@@ -43,10 +43,9 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
     /// Where lengths do not match the plan.
     fn run<S: Simd>(self, s: S) {
         let Self { plan, parameters, rows, .. } = self;
-        let widest = plan.widest() * rows;
-        let mut values = Vec::with_capacity(widest);
-        values.extend_from_slice(&self.x[..rows * plan.widths[0]]);
-        let mut next = Vec::with_capacity(widest);
+        // Where they lie in the data, until a layer has made others.
+        let mut given = Some(&self.x[..rows * plan.widths[0]]);
+        let (mut values, mut next) = (Vec::new(), Vec::new());
         let mut dense = plan.dense.iter();
         for layer in &plan.layers {
             match layer {
@@ -57,7 +56,7 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
                     // SAFETY: nobody writes the parameters.
                     let matrix = unsafe { parameters[place.kernel].get() };
                     let shape = (place.inputs, place.outputs);
-                    s.run(FewRows { x: &values, matrix, shape, y: &mut next });
+                    s.run(FewRows { x: given.take().unwrap_or(&values), matrix, shape, y: &mut next });
                     if let Some(bias) = place.bias {
                         // SAFETY: as above.
                         let bias = unsafe { parameters[bias].get() };
@@ -65,14 +64,18 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
                     }
                     std::mem::swap(&mut values, &mut next);
                 }
-                Layer::Activation(activation) if activation.is_softmax() => {
-                    let units = values.len() / rows;
-                    softmax_rows(&mut MatrixMut::by_rows(&mut values, rows, units), None, None);
+                Layer::Activation(activation) => {
+                    values.extend_from_slice(given.take().unwrap_or(&[]));
+                    if activation.is_softmax() {
+                        let units = values.len() / rows;
+                        softmax_rows(&mut MatrixMut::by_rows(&mut values, rows, units), None, None);
+                    } else {
+                        activate(s, *activation, &mut values);
+                    }
                 }
-                Layer::Activation(activation) => activate(s, *activation, &mut values),
                 Layer::Noise(_) | Layer::Rescaling { .. } => {}
             }
         }
-        self.out.copy_from_slice(&values);
+        self.out.copy_from_slice(given.unwrap_or(&values));
     }
 }

@@ -270,7 +270,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
 
 #[test]
 fn few_rows_are_predicted_as_among_many() {
-    let layers = vec![
+    let head = [
         noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
         dense(67),
         Layer::Activation(Activation::Gelu { approximate: true }),
@@ -279,6 +279,11 @@ fn few_rows_are_predicted_as_among_many() {
         dense(CLASSES),
         Layer::Activation(Activation::Softmax),
     ];
+    few_rows_are_as_among_many(head.to_vec());
+    few_rows_are_as_among_many([&[Layer::Activation(Activation::Sigmoid)], &head[..]].concat());
+}
+
+fn few_rows_are_as_among_many(layers: Vec<Layer>) {
     let weights: Vec<Vec<f32>> =
         initial(&layers).iter().map(|values| values.iter().map(|&x| x as f32).collect()).collect();
     let plan = Plan::new(layers, INPUTS).unwrap();

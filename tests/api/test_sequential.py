@@ -117,6 +117,15 @@ def test_predict_of_many_forms(tmp_path):
     assert np.array_equal(model.predict_on_batch(x), expected)
 
 
+def test_weights_and_state_start_on_lines_of_the_cache():
+    model = df.Sequential([L.Dense(7), L.Dense(3)], seed=0)
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 5)), np.ones((4, 3)), verbose=0)
+    arrays = [*model.weights, *(array for slot in model.optimizer.state for array in slot)]
+    assert len(arrays) == 12
+    assert all(array.ctypes.data % 64 == 0 and array.flags.c_contiguous for array in arrays)
+
+
 def test_summary_before_and_after_training(capsys):
     model = df.Sequential([L.Dropout(0.25), L.Dense(8, "relu"), L.LayerNormalization()], seed=0)
     model.summary()

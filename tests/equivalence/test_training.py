@@ -306,6 +306,31 @@ def test_bytes_are_taken_as_they_are() -> None:
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predictions_of_rows_just_as_the_network_takes_them(dtype: str) -> None:
+    layers = [full(layer) for layer in [drop(0.2), dense(8, "relu"), HEAD]]
+    x = np.random.default_rng(0).normal(size=(50, FEATURES)).astype(dtype)
+    params = initial(layers, dtype)
+    native = fast.Network(layers, FEATURES, dtype)
+    expected = np.empty((50, CLASSES), dtype)
+    native.forward(params, x, expected)
+    for rows in (1, 3, 50):
+        got = native.predict(params, x[:rows])
+        assert got is not None
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, expected[:rows])
+    other = x.astype("float64" if dtype == "float32" else "float32")
+    odd = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(dtype).reshape(x.shape)
+    for array in (other, x.tolist(), x[:0], x[0], x[:, 1:], x[:, ::-1], x.T.copy().T, odd):
+        assert native.predict(params, array) is None
+    with pytest.raises(ValueError, match="params must have 4 arrays"):
+        native.predict(params[:3], x)
+    with pytest.raises(TypeError, match="params must be a"):
+        native.predict([p.astype(other.dtype) for p in params], x)
+    with pytest.raises(ValueError, match="params must be C-contiguous with"):
+        native.predict([params[0].T, *params[1:]], x)
+
+
 @pytest.mark.parametrize("run", ["seed network in small", "row groups", "alpha"])
 def test_monte_carlo(run: str) -> None:
     native, plain, layers = networks(run, "float64")

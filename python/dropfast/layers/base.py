@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast import constraints, initializers, regularizers
-from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text
+from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
 from dropfast.configurable import Configurable, snake_case
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
@@ -203,7 +203,9 @@ class Layer(Configurable):
             raise ValueError(
                 f"{what} shape {shape_text(shape)}. Received: shape {shape_text(value.shape)}"
             )
-        return np.array(value, dtype, order="C")
+        weights = zeros(shape, dtype)
+        weights[...] = value
+        return weights
 
     @property
     def weights(self) -> list[Array]:

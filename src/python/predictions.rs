@@ -1,0 +1,101 @@
+//! Layer 5: the part of `dropfast._core.Network` that computes without training.
+
+use numpy::{PyArray2, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use super::borrowed::{Data, elements, writable};
+use super::network::{Network, Number};
+use crate::parallel::{Shared, View};
+use crate::rng::Key;
+use crate::train::gather::Input;
+use crate::train::predict::{Moments, Predict};
+
+impl Network {
+    /// The parameters to read, without the list of borrows that is kept for arrays that are written: with a small network
+    /// that would take as long as all else.
+    fn weights<'a, T: Number>(&self, params: &'a [Bound<'_, PyAny>]) -> PyResult<Vec<View<'a, T>>> {
+        self.check_count("params", params.len())?;
+        let each = params.iter().zip(&self.plan.parameters);
+        // SAFETY: as with all arrays in NumPy, whoever lets another thread train meanwhile reads numbers from before or after.
+        each.map(|(array, &len)| Ok(View::new(unsafe { elements("params", array, len)? }))).collect()
+    }
+    /// See [`Network::predict`].
+    pub(super) fn predict_as<'py, T: Number>(
+        &self,
+        py: Python<'py>,
+        params: &[Bound<'py, PyAny>],
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(x) = x.cast::<PyArray2<T>>() else { return Ok(None) };
+        let [rows, width] = *x.shape() else { return Ok(None) };
+        if rows == 0 || width != self.plan.widths[0] || !x.is_c_contiguous() {
+            return Ok(None);
+        }
+        let parameters = self.weights::<T>(params)?;
+        // SAFETY: nobody else knows the new array; as to `x`, see `weights`. What cannot be a slice is not just as taken.
+        let (x, array, out) = unsafe {
+            let Ok(x) = x.as_slice() else { return Ok(None) };
+            let array = PyArray2::<T>::new(py, [rows, self.plan.outputs()], false);
+            let out = array.as_slice_mut()? as *mut [T];
+            (x, array, &mut *out)
+        };
+        let (plan, input) = (&self.plan, Input::Float(x));
+        let predict = Predict { plan, parameters, input, rows, keys: None, rates: None };
+        py.detach(|| predict.outputs(out));
+        Ok(Some(array.into_any()))
+    }
+
+    /// What to compute for all rows of a data set.
+    fn prediction<'a, T: Number>(
+        &'a self,
+        parameters: Vec<View<'a, T>>,
+        data: &'a Data<'_, T>,
+        keys: Option<&'a [Key]>,
+        rates: Option<&'a [f64]>,
+    ) -> PyResult<Predict<'a, T>> {
+        self.check_rates(rates, 1)?;
+        Ok(Predict { plan: &self.plan, parameters, input: data.input()?, rows: data.rows(), keys, rates })
+    }
+
+    pub(super) fn forward_as<T: Number>(
+        &self,
+        py: Python<'_>,
+        params: &[Bound<'_, PyAny>],
+        x: &Bound<'_, PyAny>,
+        out: &Bound<'_, PyAny>,
+        keys: Option<Vec<Key>>,
+        rates: Option<Vec<f64>>,
+    ) -> PyResult<()> {
+        let weights = self.weights::<T>(params)?;
+        let data = Data::<T>::new(x, self.plan.widths[0])?;
+        let rows = data.rows();
+        let mut out = writable::<T>("out", out, rows * self.plan.outputs())?;
+        let predict = self.prediction(weights, &data, keys.as_deref(), rates.as_deref())?;
+        let out = out.as_slice_mut()?;
+        py.detach(|| predict.outputs(out));
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
+    pub(super) fn predict_mc_as<T: Number>(
+        &self,
+        py: Python<'_>,
+        params: &[Bound<'_, PyAny>],
+        x: &Bound<'_, PyAny>,
+        (mean, m2): (&Bound<'_, PyAny>, &Bound<'_, PyAny>),
+        keys: Option<Vec<Key>>,
+        (first, count): (u64, u64),
+        rates: Option<Vec<f64>>,
+    ) -> PyResult<()> {
+        let weights = self.weights::<T>(params)?;
+        let data = Data::<T>::new(x, self.plan.widths[0])?;
+        let rows = data.rows();
+        let mut mean = writable::<f64>("mean", mean, rows * self.plan.outputs())?;
+        let mut m2 = writable::<f64>("m2", m2, rows * self.plan.outputs())?;
+        let predict = self.prediction(weights, &data, keys.as_deref(), rates.as_deref())?;
+        let moments =
+            Moments { mean: Shared::new(mean.as_slice_mut()?), m2: Shared::new(m2.as_slice_mut()?), first, count };
+        py.detach(|| predict.moments(moments));
+        Ok(())
+    }
+}
