@@ -1,4 +1,4 @@
-//! Layer 2: the product of stored matrices, `C = A·B`: five loops around the tile, numbered as in the literature
+//! Layer 2: the product of stored matrices of any strides, `C = A·B`: five loops around the tile, numbered as in the literature
 //! (Goto and van de Geijn 2008; Van Zee and van de Geijn 2015).
 //!
 //! ```text
@@ -10,6 +10,8 @@
 //!   1          strips of B: the tile, MR x NR
 //! ```
 //!
+//! Where that is quicker, rows of `A` are turned into panels instead: see `by_panels`.
+//!
 //! A chain that loop 4 interrupts is stored in `C` and loaded again, so the bits depend neither on block sizes nor on
 //! threads: those share out rectangles of `C`, never `k`.
 
@@ -17,6 +19,7 @@ use std::ops::Range;
 
 use super::ahead::Nothing;
 use super::blocks::{Blocks, Grid};
+use super::by_panels::ByPanels;
 use super::matrix::{Matrix, MatrixMut};
 use super::pack::pack;
 use super::scratch::with_scratch;
@@ -81,9 +84,12 @@ pub fn multiply_then<T: Element, E: Epilogue<T>>(
     }
     assert!(c.columns == 1 || c.column_stride == 1, "rows or columns of C are neighbours in memory");
     assert!(c.rows == 1 || c.row_stride >= c.columns as isize, "rows of C do not overlap");
+    let threads = Grid::threads(threads, c.rows, c.columns, a.columns);
+    if let Some(product) = ByPanels::new((level, threads), a, b, &c, epilogue) {
+        return product.multiply(level, threads);
+    }
     let blocks = Blocks::new::<T>(level);
     let product = Product { a, b, c: Shared(c.start), stride: c.row_stride.unsigned_abs(), blocks, epilogue };
-    let threads = Grid::threads(threads, c.rows, c.columns, a.columns);
     if threads == 1 {
         return product.rectangle(level, 0..c.rows, 0..c.columns);
     }

@@ -113,6 +113,21 @@ fn interrupted_chains_have_the_bits_of_the_definition() {
 }
 
 #[test]
+fn rows_that_fill_panels_have_the_bits_of_the_definition() {
+    for a in LAYOUTS {
+        for b in [Layout::Rows, Layout::Columns] {
+            check::<f32>((15, 9, 15), a, b, false);
+            check::<f32>((48, 70, 50), a, b, false);
+            check::<f64>((16, 40, 33), a, b, a as usize % 2 == 0);
+        }
+    }
+    check::<f32>((32, 600, 130), Layout::Rows, Layout::Rows, false);
+    check::<f32>((300, 300, 200), Layout::Rows, Layout::Columns, false);
+    check::<f32>((160, 700, 500), Layout::Columns, Layout::Rows, false);
+    check::<f64>((130, 200, 90), Layout::Padded, Layout::Rows, false);
+}
+
+#[test]
 fn threads_share_out_everything_once() {
     check::<f32>((150, 128, 180), Layout::Rows, Layout::Columns, false);
     check::<f32>((1000, 64, 64), Layout::Columns, Layout::Rows, true);

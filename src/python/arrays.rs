@@ -1,6 +1,9 @@
 //! Layer 5: float32 and float64 arrays in and out.
 
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use std::ops::Range;
+
+use numpy::npyffi::NPY_ARRAY_WRITEABLE;
+use numpy::{IxDyn, PyArrayDescrMethods, PyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -72,9 +75,15 @@ impl<'py> Real<'py> {
 
     /// A new array of this type in C order, not initialised.
     pub fn empty(&self, shape: &[usize]) -> PyResult<Self> {
-        let py = self.array.py();
-        let array = py.import("numpy")?.call_method1("empty", (shape.to_vec(), self.array.dtype()))?.cast_into()?;
-        Ok(Self { array, precision: self.precision })
+        let (py, shape) = (self.array.py(), IxDyn(shape));
+        // SAFETY: callers write every element.
+        let array = unsafe {
+            match self.precision {
+                Precision::Single => PyArrayDyn::<f32>::new(py, shape, false).into_any(),
+                Precision::Double => PyArrayDyn::<f64>::new(py, shape, false).into_any(),
+            }
+        };
+        Ok(Self { array: array.cast_into()?, precision: self.precision })
     }
 
     /// The array to write to: `out`, of this type, of the given shape and apart from all `inputs`, or a new one.
@@ -92,14 +101,16 @@ impl<'py> Real<'py> {
             Ok(array) if precision(array) == Some(self.precision) && array.shape() == shape => array,
             _ => return Err(self.unfit(out, shape)),
         };
-        if !given.getattr("flags")?.getattr("writeable")?.extract::<bool>()? {
+        // SAFETY: an array's header lives as long as the array.
+        if unsafe { (*given.as_array_ptr()).fields.flags } & NPY_ARRAY_WRITEABLE == 0 {
             return Err(PyValueError::new_err("out must be writable. Received: a read-only array"));
         }
-        let numpy = self.array.py().import("numpy")?;
         for (name, input) in inputs {
-            let pair = (given, &input.array);
-            if numpy.call_method1("may_share_memory", pair)?.extract::<bool>()?
-                && numpy.call_method1("shares_memory", pair)?.extract::<bool>()?
+            let (a, b) = (bytes(given), bytes(&input.array));
+            let numpy = || self.array.py().import("numpy");
+            if a.start < b.end
+                && b.start < a.end
+                && numpy()?.call_method1("shares_memory", (given, &input.array))?.extract::<bool>()?
             {
                 return Err(PyValueError::new_err(format!(
                     "out must not overlap {name}. Received: an array in the same memory"
@@ -258,6 +269,21 @@ fn precision(array: &Bound<'_, PyUntypedArray>) -> Option<Precision> {
         (b'f', 8) => Some(Precision::Double),
         _ => None,
     }
+}
+
+/// The addresses between which all elements lie.
+fn bytes(array: &Bound<'_, PyUntypedArray>) -> Range<isize> {
+    // SAFETY: an array's header lives as long as the array.
+    let first = unsafe { (*array.as_array_ptr()).fields.data } as isize;
+    let (mut start, mut end) = (first, first + array.dtype().itemsize() as isize);
+    for (&size, &stride) in array.shape().iter().zip(array.strides()) {
+        if size == 0 {
+            return first..first;
+        }
+        let span = (size as isize - 1) * stride;
+        (start, end) = (start + span.min(0), end + span.max(0));
+    }
+    start..end
 }
 
 /// Aligned, of native byte order, strides whole elements.
