@@ -5,7 +5,7 @@
 //! comes thick.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ const LINGER: Duration = Duration::from_micros(100);
 /// After so long in short calls that came within [`LINGER`] of one another, helpers are woken for the next: by then the
 /// caller has lost half of it, as much as waking costs.
 const ALONE: Duration = Duration::from_micros(50);
+
+/// Waiting is doubled so often at most: to 50 ms.
+const MOST_VAIN: u32 = 10;
 
 /// Where each helper waits for its next job: null where it does not, [`waiting`] where it does, else the job.
 struct Desks {
@@ -57,7 +60,8 @@ impl Desks {
             if self.dismissed.load(SeqCst) || turn.is_multiple_of(64) && start.elapsed() > LINGER {
                 break;
             }
-            if turn.is_multiple_of(1024) { thread::yield_now() } else { std::hint::spin_loop() }
+            // Somebody may want this core, even the caller.
+            if turn.is_multiple_of(64) { thread::yield_now() } else { std::hint::spin_loop() }
         }
         let left = desk.compare_exchange(waiting(), ptr::null_mut(), SeqCst, SeqCst);
         // SAFETY: as above.
@@ -140,6 +144,9 @@ pub(super) struct Pace {
     last: AtomicU64,
     /// How long those took that came close to one another.
     alone: AtomicU64,
+    /// How often helpers were woken and not found awake afterwards: the system may leave them behind the caller on its own
+    /// core. Each time the next attempt waits twice as long.
+    vain: AtomicU32,
 }
 
 /// Nanoseconds since the first call.
@@ -155,11 +162,17 @@ impl Pace {
         if now - self.last.swap(now, SeqCst) > LINGER.as_nanos() as u64 {
             self.alone.store(0, SeqCst);
         }
-        let wake = self.alone.load(SeqCst) >= ALONE.as_nanos() as u64;
+        let wake = self.alone.load(SeqCst) >> self.vain.load(SeqCst).min(MOST_VAIN) >= ALONE.as_nanos() as u64;
         if wake {
             self.alone.store(0, SeqCst);
+            self.vain.fetch_add(1, SeqCst);
         }
         wake
+    }
+
+    /// Helpers are awake.
+    pub fn found(&self) {
+        self.vain.store(0, SeqCst);
     }
 
     /// It ended, done by the caller alone.

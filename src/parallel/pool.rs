@@ -160,7 +160,9 @@ where
     let Some(claim) = Claim::new(threads) else { return work(0..count) };
     let crew = &claim.0.crew;
     let mut wake = count / grain >= LONG;
-    if !wake && !crew.is_awake() {
+    if crew.is_awake() {
+        crew.pace().found();
+    } else if !wake {
         wake = crew.pace().begin();
         if !wake {
             work(0..count);

@@ -106,6 +106,22 @@ fn short_calls_wake_helpers_when_they_come_thick() {
     }));
     std::thread::sleep(std::time::Duration::from_millis(1));
     assert!(!pace.begin());
+    // Where nobody came, the next attempts wait longer; where somebody did, not.
+    let calls = |pace: &crew::Pace| {
+        let mut calls = 0;
+        while !pace.begin() {
+            work();
+            pace.end();
+            calls += 1;
+        }
+        calls
+    };
+    for _ in 0..3 {
+        calls(&pace);
+    }
+    let patient = calls(&pace);
+    pace.found();
+    assert!(calls(&pace) < patient);
 }
 
 #[test]
