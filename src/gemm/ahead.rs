@@ -3,7 +3,7 @@
 //! A processor waits for some twenty lines at a time, and for longer than a tile takes. So what the product after this one will read is
 //! asked for evenly, some at each step: asked for in one go at the start of a tile, it made a quarter of the product's time.
 
-use super::tile::Steps;
+use super::steps::Steps;
 use crate::simd::{Element, Simd};
 
 /// What the steps of a product ask for.

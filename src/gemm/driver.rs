@@ -23,7 +23,8 @@ use super::by_panels::ByPanels;
 use super::matrix::{Matrix, MatrixMut};
 use super::pack::pack;
 use super::scratch::with_scratch;
-use super::tile::{All, Broadcast, Rows, Target, Unit, Vectors, accumulate, load, store, store_first, zeros};
+use super::steps::All;
+use super::tile::{Broadcast, Rows, Target, Unit, Vectors, accumulate, load, store, store_first, zeros};
 use crate::parallel::{num_threads, team};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 

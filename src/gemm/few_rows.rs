@@ -5,7 +5,8 @@
 //! which comes next anyway; what they compute is not stored.
 
 use super::ahead::Nothing;
-use super::tile::{All, Broadcast, Registers, Stride, Target, Vectors, accumulate, store_first, zeros};
+use super::steps::All;
+use super::tile::{Broadcast, Registers, Stride, Target, Vectors, accumulate, store_first, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// `y [rows, n] = x [rows, k] · matrix [k, n]`, all by rows without gaps.

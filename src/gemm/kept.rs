@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::ahead::Block;
 use super::panel::{KernelBlock, PanelProduct, Product};
-use super::tile::{Across, Broadcast, Packed};
+use super::steps::Packed;
+use super::tile::{Across, Broadcast};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Some of the features on one side of a layer.

@@ -1,6 +1,6 @@
 //! Layer 2: matrix products.
 //!
-//! * [`tile`]: the inner tile under all of them, and what it asks for [`ahead`].
+//! * [`tile`]: the inner tile under all of them, its [`steps`], and what it asks for [`ahead`].
 //! * [`outer`]: the weight gradient, tile by tile, whole or of what dropout kept.
 //! * [`panel`]: products of a network's layers with the rows of a batch in vector lanes.
 //! * [`kept`]: the same for the features that dropout kept.
@@ -24,6 +24,7 @@ pub mod panel;
 pub mod peak;
 pub mod scatter;
 mod scratch;
+pub mod steps;
 pub mod tile;
 
 #[cfg(test)]

@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::ahead::{Ahead, Block, Nothing, Share};
+use super::steps::{All, Listed, Steps};
 use super::tile::{
-    Across, All, Broadcast, Listed, Picked, ROWS_AHEAD, Rows, Steps, Stride, Target, Vectors, accumulate,
-    rows_of_tiles, zeros,
+    Across, Broadcast, Picked, ROWS_AHEAD, Rows, Stride, Target, Vectors, accumulate, rows_of_tiles, zeros,
 };
 use crate::simd::{Element, Kernel, Level, Simd, Vector};
 

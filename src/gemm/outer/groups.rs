@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::{BLOCK_ROWS, Outer, Piece, Sink};
 use crate::aligned::Lines;
 use crate::gemm::ahead::Nothing;
-use crate::gemm::tile::{All, Broadcast, Picked, Registers, Vectors, accumulate, zeros};
+use crate::gemm::steps::All;
+use crate::gemm::tile::{Broadcast, Picked, Registers, Vectors, accumulate, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Consecutive rows of a batch that kept the same inputs.

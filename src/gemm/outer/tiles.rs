@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::{Descent, Outer, Piece, Sink};
 use crate::aligned::Lines;
 use crate::gemm::ahead::Nothing;
-use crate::gemm::tile::{All, Broadcast, Lane, Registers, Target, Vectors, accumulate, store, zeros};
+use crate::gemm::steps::All;
+use crate::gemm::tile::{Broadcast, Lane, Registers, Target, Vectors, accumulate, store, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Elements of the largest tile: 24 vectors of `f32`.
