@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::ahead::Block;
 use super::panel::{KernelBlock, PanelProduct, Product};
-use super::steps::Packed;
+use super::steps::{Listed, Packed};
 use super::tile::{Across, Broadcast};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -100,7 +100,7 @@ impl<T: Element> PanelProduct<'_, T> {
         }
         s.run(Pack { kernel: self.kernel, n, rows, columns: columns.clone(), outputs, stride, packed });
         s.run(Product {
-            steps: Packed(rows),
+            steps: Packed(Listed(rows)),
             a: Broadcast { start: packed.as_ptr(), rows: Across, step: stride },
             m: end - first,
             carry: block.rows.start > 0,
@@ -108,7 +108,7 @@ impl<T: Element> PanelProduct<'_, T> {
                 start: self.kernel[next.columns.start..].as_ptr(),
                 step: n,
                 width: next.columns.len(),
-                rows: Packed(among(&inputs.list, &next.rows)),
+                rows: Packed(Listed(among(&inputs.list, &next.rows))),
             }),
             panels: panels.starting_at(0, first),
         });

@@ -32,7 +32,7 @@ pub struct Listed<'a>(pub &'a [u32]);
 
 /// A list of kept indices, for which alone the broadcast operand has places.
 #[derive(Clone, Copy)]
-pub struct Packed<'a>(pub &'a [u32]);
+pub struct Packed<'a>(pub Listed<'a>);
 
 impl Steps for All {
     #[inline(always)]
@@ -72,13 +72,13 @@ impl Steps for Listed<'_> {
 impl Steps for Packed<'_> {
     #[inline(always)]
     fn count(self) -> usize {
-        self.0.len()
+        self.0.count()
     }
 
     #[inline(always)]
     unsafe fn at(self, p: usize) -> usize {
-        // SAFETY: the caller keeps `p` below the length.
-        unsafe { *self.0.get_unchecked(p) as usize }
+        // SAFETY: the caller's promise.
+        unsafe { self.0.at(p) }
     }
 
     #[inline(always)]

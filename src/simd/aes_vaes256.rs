@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 use super::Avx2;
 use super::aes::{Aes, AesKernel, AesLevel, Row};
 use super::aes_avx2::{Keep16, avx2_decisions, bytes, join_pairs, op, spread, state, unit_pairs};
-use super::avx2::{F32x8x2, Mask32, Mask64};
+use super::avx2::F32x8x2;
+use super::avx2_masks::{Mask32, Mask64};
 
 /// Proof that the processor has VAES, AVX2 and F16C.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Layer 0: the AVX2 level: two registers a vector, masks as registers of all-ones lanes. Operations only.
+//! Layer 0: the AVX2 level: two registers a vector. Operations only.
 
 use std::arch::x86_64::*;
 
@@ -6,9 +6,10 @@ use super::avx2_bits::{
     exp2_f32, exp2_f64, exponent_f32, exponent_f64, mask_f32, mask_f64, significand_f32, significand_f64, test_f32,
     test_f64,
 };
+use super::avx2_masks::{Mask32, Mask64, first_f32, first_f64};
 use super::avx2_moves::{Moves, lanes_f32, lanes_f64, same};
 use super::transpose::{avx2_f32, avx2_f64};
-use super::{Kernel, Level, Mask, Simd, Vector};
+use super::{Kernel, Level, Simd, Vector};
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
@@ -67,71 +68,19 @@ pub struct F32x8x2(pub(super) __m256, pub(super) __m256);
 #[derive(Debug, Clone, Copy)]
 pub struct F64x4x2(pub(super) __m256d, pub(super) __m256d);
 
-/// Lane mask of [`F32x8x2`].
-#[derive(Debug, Clone, Copy)]
-pub struct Mask32(pub(super) __m256, pub(super) __m256);
-
-/// Lane mask of [`F64x4x2`].
-#[derive(Debug, Clone, Copy)]
-pub struct Mask64(pub(super) __m256d, pub(super) __m256d);
-
-/// Where the lanes of an integer register stand in [`FIRST_32`]: a load at `8 - n` gives n lanes of ones.
-static FIRST_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-/// The same for 64-bit lanes, loaded at `4 - n`.
-static FIRST_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
-
-/// A mask of the first `n <= 8` lanes of 32 bits.
-#[inline(always)]
-fn first_f32(n: usize) -> __m256i {
-    // SAFETY: 8 integers lie at every offset 8 - n; callers hold a token.
-    unsafe { _mm256_loadu_si256(FIRST_32.as_ptr().add(8 - n).cast()) }
-}
-
-/// A mask of the first `n <= 4` lanes of 64 bits.
-#[inline(always)]
-fn first_f64(n: usize) -> __m256i {
-    // SAFETY: 4 integers lie at every offset 4 - n; callers hold a token.
-    unsafe { _mm256_loadu_si256(FIRST_64.as_ptr().add(4 - n).cast()) }
-}
-
 /// `round` to nearest even without raising exceptions.
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
-/// [`Vector`] and [`Mask`] over the intrinsics of one type, which differ in their suffixes alone.
+/// [`Vector`] over the intrinsics of one type, which differ in their suffixes alone.
 macro_rules! avx2_vector {
     (
         $vector:ident, $mask:ident, $float:ty, $bits:ty, $half:literal, $first:ident,
         $set1:ident, $loadu:ident, $storeu:ident, $maskload:ident, $maskstore:ident, $stream:ident,
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
         $sqrt:ident, $and:ident, $or:ident, $andnot:ident, $xor:ident, $round:ident, $cmp:ident, $blendv:ident,
-        $movemask:ident, $from_bits:ident, $exponent:ident, $significand:ident, $exp2:ident, $test:ident,
+        $from_bits:ident, $exponent:ident, $significand:ident, $exp2:ident, $test:ident,
         $transpose:ident, $wide:ident, $to_f32:ident, $from_f32:ident
     ) => {
-        impl Mask for $mask {
-            #[inline(always)]
-            fn and(self, other: Self) -> Self {
-                op!(Self($and(self.0, other.0), $and(self.1, other.1)))
-            }
-
-            #[inline(always)]
-            fn or(self, other: Self) -> Self {
-                op!(Self($or(self.0, other.0), $or(self.1, other.1)))
-            }
-
-            #[inline(always)]
-            fn not(self) -> Self {
-                op!({
-                    let ones = $set1(<$float>::from_bits(!0));
-                    Self($xor(self.0, ones), $xor(self.1, ones))
-                })
-            }
-
-            #[inline(always)]
-            fn to_bits(self) -> u32 {
-                op!($movemask(self.0) as u32 | ($movemask(self.1) as u32) << $half)
-            }
-        }
-
         impl Vector for $vector {
             type Elem = $float;
             type Token = Avx2;
@@ -410,7 +359,6 @@ avx2_vector!(
     _mm256_round_ps,
     _mm256_cmp_ps,
     _mm256_blendv_ps,
-    _mm256_movemask_ps,
     mask_f32,
     exponent_f32,
     significand_f32,
@@ -450,7 +398,6 @@ avx2_vector!(
     _mm256_round_pd,
     _mm256_cmp_pd,
     _mm256_blendv_pd,
-    _mm256_movemask_pd,
     mask_f64,
     exponent_f64,
     significand_f64,

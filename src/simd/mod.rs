@@ -47,6 +47,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_bits;
 #[cfg(target_arch = "x86_64")]
+mod avx2_masks;
+#[cfg(target_arch = "x86_64")]
 mod avx2_moves;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
