@@ -14,7 +14,7 @@ use crate::gemm::driver::{Epilogue, multiply_then};
 use crate::gemm::matrix::{Matrix, MatrixMut};
 use crate::parallel::{Shared, for_each_range, num_threads};
 use crate::rng::{Key, Threshold};
-use crate::simd::{Element, Kernel, Simd, aes_level, dispatch, level};
+use crate::simd::{Element, Kernel, Level, Simd, aes_level, dispatch, dispatch_at, level};
 
 /// The element types of layers.
 pub trait Real: Element + Sample<Work = Self> {}
@@ -67,11 +67,11 @@ pub fn forward<T: Real>(x: Matrix<'_, T>, kernel: Matrix<'_, T>, layer: Layer<'_
     assert!(layer.bias.is_none_or(|bias| bias.len() == y.columns), "a bias for each column");
     let units = y.columns;
     if !layer.activation.is_softmax() {
-        return multiply_then(level(), num_threads(), x, kernel, y, &Finish { layer, units });
+        return multiply_then(level(), num_threads(), x, kernel, y, Some(&Finish { layer, units }));
     }
     // Softmax needs whole rows: the product adds the bias only.
     let logits = Layer { activation: Activation::Linear, masks: None, ..layer };
-    multiply_then(level(), num_threads(), x, kernel, y.reborrow(), &Finish { layer: logits, units });
+    multiply_then(level(), num_threads(), x, kernel, y.reborrow(), Some(&Finish { layer: logits, units }));
     softmax_rows(&mut y, None, layer.masks);
 }
 
@@ -82,19 +82,35 @@ struct Finish<'a, T> {
 }
 
 impl<T: Real> Epilogue<T> for Finish<'_, T> {
-    #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize) {
+    unsafe fn finish(&self, level: Level, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize) {
         for (i, row) in rows.enumerate() {
             // SAFETY: the caller's promise.
             let values = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), columns.len()) };
-            if let Some(bias) = self.layer.bias {
-                s.run(AddTo { values, bias: &bias[columns.clone()] });
-            }
-            activate(s, self.layer.activation, values);
+            dispatch_at(level, FinishRow { layer: &self.layer, column: columns.start, values });
             if let Some(masks) = &self.layer.masks {
                 masks.apply(row, columns.start, self.units, values);
             }
         }
+    }
+}
+
+/// Bias and activation of a row, from `column` on.
+struct FinishRow<'a, T> {
+    layer: &'a Layer<'a, T>,
+    column: usize,
+    values: &'a mut [T],
+}
+
+impl<T: Real> Kernel for FinishRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if let Some(bias) = self.layer.bias {
+            let bias = &bias[self.column..self.column + self.values.len()];
+            s.run(AddTo { values: &mut *self.values, bias });
+        }
+        activate(s, self.layer.activation, self.values);
     }
 }
 

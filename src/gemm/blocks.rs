@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::parallel::Effort;
 use crate::simd::{Element, Level};
 
 /// Sizes of the blocks in elements, chosen by level and type alone.
@@ -48,10 +49,16 @@ impl Blocks {
         self.nv * self.lanes
     }
 
-    /// Whether a product with so many rows is too low for packing `B` to pay: a packed block is read once for each strip
-    /// of `A`, and writing it costs about as much as reading it four times.
-    pub fn reads_in_place(&self, m: usize) -> bool {
-        m <= 4 * self.mr
+    /// Rows of a lower tile, which is nearly as good: threads' shares end there. With 200 rows and two threads that is 4 % of the
+    /// time, with many threads more.
+    pub fn short(&self) -> usize {
+        self.mr.div_ceil(3)
+    }
+
+    /// Whether packing `B` does not pay: a packed block is read once for each strip of `A`, and writing it costs about as much as
+    /// reading it four times; and a small one stays in the first-level cache as it is.
+    pub fn reads_in_place<T>(&self, m: usize, k: usize, n: usize) -> bool {
+        m <= 4 * self.mr || k * n * size_of::<T>() <= SMALL
     }
 
     /// Elements of the largest packed blocks of `A` and `B` in a product of this size; whole lines.
@@ -63,8 +70,20 @@ impl Blocks {
     }
 }
 
-/// A product is shared by this many multiply-adds for each thread at least: about 10 µs of work, twice what it costs to wake a thread.
-const GRAIN: usize = 1 << 20;
+/// Bytes of a `B` that is read as it is: half a first-level cache.
+const SMALL: usize = 1 << 14;
+
+/// Steps of a product whose `A`, where a step lies side by side, is read as it is: a strip of it is so many lines, or twice as
+/// many, of the first-level cache.
+pub const FEW_STEPS: usize = 64;
+
+/// Multiply-adds of a thread's share at least: 5 µs.
+const SHARE: usize = 1 << 18;
+
+/// How much the product of `[m, k]` and `[k, n]` is worth sharing.
+pub fn effort(m: usize, k: usize, n: usize) -> Effort {
+    Effort::of(m.saturating_mul(n).saturating_mul(k) / SHARE)
+}
 
 /// Threads as a grid over `C`.
 pub struct Grid {
@@ -73,11 +92,6 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// How many of `threads` pay for a product of this size.
-    pub fn threads(threads: usize, m: usize, n: usize, k: usize) -> usize {
-        threads.min(m.saturating_mul(n).saturating_mul(k) / GRAIN).max(1)
-    }
-
     /// The grid of `threads` whose parts are nearest to squares, so that least is packed twice.
     pub fn new(threads: usize, m: usize, n: usize) -> Self {
         let sides = |rows: usize| m.div_ceil(rows) + n.div_ceil(threads / rows);
@@ -86,7 +100,7 @@ impl Grid {
         Self { rows, columns: threads / rows }
     }
 
-    /// Rows and columns of one thread's part; borders lie between tiles.
+    /// Rows and columns of one thread's part; borders lie between units of rows and of columns.
     pub fn part(&self, index: usize, (m, mr): (usize, usize), (n, nr): (usize, usize)) -> (Range<usize>, Range<usize>) {
         (share(index / self.columns, self.rows, m, mr), share(index % self.columns, self.columns, n, nr))
     }

@@ -12,7 +12,7 @@ use super::pack::pack;
 use super::panel::{PanelProduct, panels_at_once};
 use super::scatter::Scatter;
 use super::scratch::with_scratch;
-use crate::parallel::{Shared, team};
+use crate::parallel::{Effort, Shared, for_each_part};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at};
 
 /// Panels of a block. With 1024 features their inputs fill half of a second-level cache, and `B` is read once for 128 rows; with
@@ -39,23 +39,23 @@ enum Stored<'a, T> {
     Columns(&'a [T]),
 }
 
-/// `C = epilogue(A·B)` for a `B` and a `C` without gaps.
-pub struct ByPanels<'a, T, E> {
+/// `C = A·B`, or `epilogue` of it, for a `B` and a `C` without gaps.
+pub struct ByPanels<'a, T> {
     a: Matrix<'a, T>,
     b: Stored<'a, T>,
     c: Shared<'a, T>,
     columns: usize,
-    epilogue: &'a E,
+    epilogue: Option<&'a dyn Epilogue<T>>,
 }
 
-impl<'a, T: Element, E: Epilogue<T>> ByPanels<'a, T, E> {
+impl<'a, T: Element> ByPanels<'a, T> {
     /// The product, if this way is a good one on the level: rows that nearly fill as many panels for every thread.
     pub fn new(
         (level, threads): (Level, usize),
         a: Matrix<'a, T>,
         b: Matrix<'a, T>,
         c: &MatrixMut<'a, T>,
-        epilogue: &'a E,
+        epilogue: Option<&'a dyn Epilogue<T>>,
     ) -> Option<Self> {
         let (m, k, n) = (a.rows, a.columns, b.columns);
         let empty = m.div_ceil(T::LANES).next_multiple_of(threads) * T::LANES - m;
@@ -77,11 +77,11 @@ impl<'a, T: Element, E: Epilogue<T>> ByPanels<'a, T, E> {
         Some(Self { a, b, c, columns: n, epilogue })
     }
 
-    /// Computes it; each thread takes whole panels, some at a time.
-    pub fn multiply(&self, level: Level, threads: usize) {
+    /// Computes it: each thread takes as many panels, in parts of a block at most.
+    pub fn multiply(&self, level: Level, effort: Effort) {
         let panels = self.a.rows.div_ceil(T::LANES);
-        team(threads, |member| {
-            let panels = member.share(panels);
+        let part = panels.div_ceil(effort.threads * panels.div_ceil(effort.threads * BLOCK));
+        for_each_part(effort, panels, part, |panels| {
             for first in panels.clone().step_by(BLOCK) {
                 let panels = first..panels.end.min(first + BLOCK);
                 dispatch_at(level, Rows { product: self, rows: panels.start * T::LANES..panels.end * T::LANES });
@@ -91,12 +91,12 @@ impl<'a, T: Element, E: Epilogue<T>> ByPanels<'a, T, E> {
 }
 
 /// Whole panels of rows, but for the last.
-struct Rows<'a, 'b, T, E> {
-    product: &'a ByPanels<'b, T, E>,
+struct Rows<'a, 'b, T> {
+    product: &'a ByPanels<'b, T>,
     rows: Range<usize>,
 }
 
-impl<T: Element, E: Epilogue<T>> Kernel for Rows<'_, '_, T, E> {
+impl<T: Element> Kernel for Rows<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -126,8 +126,10 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rows<'_, '_, T, E> {
             for (target, panel) in each {
                 s.run(Scatter { panel, rows: target, stride: *n });
             }
-            // SAFETY: as above.
-            unsafe { epilogue.finish(s, rows, 0..*n, target.as_mut_ptr(), *n) };
+            if let Some(epilogue) = epilogue {
+                // SAFETY: as above.
+                unsafe { epilogue.finish(S::LEVEL, rows, 0..*n, target.as_mut_ptr(), *n) };
+            }
         });
     }
 }

@@ -4,8 +4,8 @@
 //! ```text
 //! thread: its rectangle of C
 //!   5  blocks of MC rows
-//!   4    blocks of KC steps: pack A [MC, KC] in strips of MR rows
-//!   3      blocks of NC columns: pack B [KC, NC] in strips of NR columns, unless too few rows would read them
+//!   4    blocks of KC steps: pack A [MC, KC] in strips of MR rows, unless it is as good as it lies
+//!   3      blocks of NC columns: pack B [KC, NC] in strips of NR columns, unless that does not pay
 //!   2        strips of A
 //!   1          strips of B: the tile, MR x NR
 //! ```
@@ -18,32 +18,25 @@
 use std::ops::Range;
 
 use super::ahead::Nothing;
-use super::blocks::{Blocks, Grid};
+use super::blocks::{Blocks, FEW_STEPS, Grid, effort};
 use super::by_panels::ByPanels;
 use super::matrix::{Matrix, MatrixMut};
 use super::pack::pack;
 use super::scratch::with_scratch;
 use super::steps::All;
 use super::tile::{Broadcast, Rows, Target, Unit, Vectors, accumulate, load, store, store_first, zeros};
-use crate::parallel::{num_threads, team};
+use crate::parallel::{for_each_part, num_threads};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
-/// What happens to elements of `C` while they are hot in the first-level cache.
+/// What happens to elements of `C` while they are hot in the first-level cache. A call through a pointer for a strip of
+/// tiles costs nothing that could be measured; one product for each epilogue was .1 MB of the wheel.
 pub trait Epilogue<T>: Sync {
     /// Takes finished elements, a strip of tiles: rows and columns of `C`, where element `(rows.start, columns.start)`
     /// is, and elements from one row to the next (columns are neighbours).
     ///
     /// # Safety
     /// `c` is valid for these elements, which nobody else touches meanwhile.
-    unsafe fn finish<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize);
-}
-
-/// Nothing is done.
-pub struct Plain;
-
-impl<T> Epilogue<T> for Plain {
-    #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, _: S, _: Range<usize>, _: Range<usize>, _: *mut T, _: usize) {}
+    unsafe fn finish(&self, level: Level, rows: Range<usize>, columns: Range<usize>, c: *mut T, stride: usize);
 }
 
 /// `C = A·B` on the level in use and as many threads as pay.
@@ -61,23 +54,23 @@ pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_,
 pub fn multiply_at<T: Element>(level: Level, threads: usize, a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
     let turn = if c.columns == 1 { c.row_stride == 1 } else { c.column_stride != 1 };
     if turn {
-        multiply_then(level, threads, b.transposed(), a.transposed(), c.transposed(), &Plain);
+        multiply_then(level, threads, b.transposed(), a.transposed(), c.transposed(), None);
     } else {
-        multiply_then(level, threads, a, b, c, &Plain);
+        multiply_then(level, threads, a, b, c, None);
     }
 }
 
-/// `C = epilogue(A·B)`; the columns of `C` are neighbours.
+/// `C = A·B`, or `epilogue` of it; the columns of `C` are neighbours.
 ///
 /// # Panics
 /// As [`multiply_at`].
-pub fn multiply_then<T: Element, E: Epilogue<T>>(
+pub fn multiply_then<T: Element>(
     level: Level,
     threads: usize,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: MatrixMut<'_, T>,
-    epilogue: &E,
+    epilogue: Option<&dyn Epilogue<T>>,
 ) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns, "shapes of a product");
     if c.rows == 0 || c.columns == 0 {
@@ -85,18 +78,15 @@ pub fn multiply_then<T: Element, E: Epilogue<T>>(
     }
     assert!(c.columns == 1 || c.column_stride == 1, "rows or columns of C are neighbours in memory");
     assert!(c.rows == 1 || c.row_stride >= c.columns as isize, "rows of C do not overlap");
-    let threads = Grid::threads(threads, c.rows, c.columns, a.columns);
-    if let Some(product) = ByPanels::new((level, threads), a, b, &c, epilogue) {
-        return product.multiply(level, threads);
+    let effort = effort(c.rows, a.columns, c.columns).at_most(threads);
+    if let Some(product) = ByPanels::new((level, effort.threads), a, b, &c, epilogue) {
+        return product.multiply(level, effort);
     }
     let blocks = Blocks::new::<T>(level);
     let product = Product { a, b, c: Shared(c.start), stride: c.row_stride.unsigned_abs(), blocks, epilogue };
-    if threads == 1 {
-        return product.rectangle(level, 0..c.rows, 0..c.columns);
-    }
-    team(threads, |member| {
-        let grid = Grid::new(member.size, c.rows, c.columns);
-        let (rows, columns) = grid.part(member.index, (c.rows, blocks.mr), (c.columns, blocks.nr()));
+    for_each_part(effort, effort.threads, 1, |parts| {
+        let grid = Grid::new(effort.threads / parts.len(), c.rows, c.columns);
+        let (rows, columns) = grid.part(parts.start, (c.rows, blocks.short()), (c.columns, blocks.nr()));
         product.rectangle(level, rows, columns);
     });
 }
@@ -109,16 +99,16 @@ struct Shared<T>(*mut T);
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// Operands, target and block sizes of a product, shapes checked.
-struct Product<'a, T, E> {
+struct Product<'a, T> {
     a: Matrix<'a, T>,
     b: Matrix<'a, T>,
     c: Shared<T>,
     stride: usize,
     blocks: Blocks,
-    epilogue: &'a E,
+    epilogue: Option<&'a dyn Epilogue<T>>,
 }
 
-impl<T: Element, E: Epilogue<T>> Product<'_, T, E> {
+impl<T: Element> Product<'_, T> {
     /// Computes one thread's part of `C`.
     fn rectangle(&self, level: Level, rows: Range<usize>, columns: Range<usize>) {
         let (a_len, b_len) = self.blocks.scratch(rows.len(), columns.len(), self.a.columns);
@@ -131,15 +121,15 @@ impl<T: Element, E: Epilogue<T>> Product<'_, T, E> {
 }
 
 /// One thread's part of a product, with room for packed blocks.
-struct Rectangle<'a, T, E> {
-    product: &'a Product<'a, T, E>,
+struct Rectangle<'a, T> {
+    product: &'a Product<'a, T>,
     rows: Range<usize>,
     columns: Range<usize>,
     a: *mut T,
     b: *mut T,
 }
 
-impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
+impl<T: Element> Kernel for Rectangle<'_, T> {
     type Output = ();
 
     /// Loops 5, 4 and 3.
@@ -147,17 +137,24 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
     fn run<S: Simd>(self, s: S) {
         let Product { a, b, blocks, .. } = self.product;
         let k = a.columns;
-        let in_place = b.column_stride == 1 && b.row_stride >= 0 && blocks.reads_in_place(self.rows.len());
+        let in_place =
+            b.column_stride == 1 && b.row_stride >= 0 && blocks.reads_in_place::<T>(self.rows.len(), k, b.columns);
         for rows in pieces(self.rows.clone(), blocks.mc) {
             // A product over no `k` at all is zero: one empty block.
             for steps in pieces(0..k.max(1), blocks.kc) {
                 let steps = steps.start.min(k)..steps.end.min(k);
-                // SAFETY: the room was made for blocks of this size.
-                unsafe { pack(s, a.block(rows.clone(), steps.clone()), blocks.mr, self.a) };
+                let block = a.block(rows.clone(), steps.clone());
+                let of_a = if a.row_stride == 1 && a.column_stride >= 0 && k <= FEW_STEPS {
+                    Stored { first: block.address(0, 0), step: a.column_stride.unsigned_abs(), strip: blocks.mr }
+                } else {
+                    // SAFETY: the room was made for blocks of this size.
+                    unsafe { pack(s, block, blocks.mr, self.a) };
+                    Stored { first: self.a, step: blocks.mr, strip: blocks.mr * steps.len() }
+                };
                 for columns in pieces(self.columns.clone(), blocks.nc) {
                     for (columns, packed) in self.parts(columns, in_place) {
                         let block = b.block(steps.clone(), columns.clone());
-                        let stored = if packed {
+                        let of_b = if packed {
                             // SAFETY: as above.
                             unsafe { pack(s, block.transposed(), blocks.nr(), self.b) };
                             Stored { first: self.b, step: blocks.nr(), strip: blocks.nr() * steps.len() }
@@ -165,7 +162,7 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
                             let step = b.row_stride.unsigned_abs();
                             Stored { first: block.address(0, 0), step, strip: blocks.nr() }
                         };
-                        self.strips(s, rows.clone(), columns, &steps, stored);
+                        self.strips(s, rows.clone(), columns, &steps, (of_a, of_b));
                     }
                 }
             }
@@ -173,7 +170,7 @@ impl<T: Element, E: Epilogue<T>> Kernel for Rectangle<'_, T, E> {
     }
 }
 
-/// Where a block of `B` is: packed, or, as far as whole strips go, in the matrix itself.
+/// Where a block of an operand is: packed, or in the matrix itself.
 #[derive(Clone, Copy)]
 struct Stored<T> {
     first: *const T,
@@ -188,7 +185,7 @@ fn pieces(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
     range.clone().step_by(size).map(move |start| start..(start + size).min(range.end))
 }
 
-impl<T: Element, E: Epilogue<T>> Rectangle<'_, T, E> {
+impl<T: Element> Rectangle<'_, T> {
     /// Columns that are read in place, whole strips, and columns to be packed, where there are any.
     fn parts(&self, columns: Range<usize>, in_place: bool) -> impl Iterator<Item = (Range<usize>, bool)> {
         let nr = self.product.blocks.nr();
@@ -199,8 +196,16 @@ impl<T: Element, E: Epilogue<T>> Rectangle<'_, T, E> {
 
     /// Loop 2: strips of `A`, as tall as the level's tile, then the rest of the rows.
     #[inline(always)]
-    fn strips<S: Simd>(&self, s: S, rows: Range<usize>, columns: Range<usize>, steps: &Range<usize>, b: Stored<T>) {
-        let mut block = Block { b, s, part: self, rows: rows.clone(), next: rows.start, columns, steps: steps.clone() };
+    fn strips<S: Simd>(
+        &self,
+        s: S,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        steps: &Range<usize>,
+        (a, b): (Stored<T>, Stored<T>),
+    ) {
+        let next = rows.start;
+        let mut block = Block { a, b, s, product: self.product, rows, next, columns, steps: steps.clone() };
         match S::LEVEL {
             Level::Avx512 => {
                 block.tall::<12, 2>();
@@ -223,18 +228,19 @@ impl<T: Element, E: Epilogue<T>> Rectangle<'_, T, E> {
     }
 }
 
-/// A packed block of `A` against a packed block of `B`.
-struct Block<'a, S, T, E> {
+/// A block of `A` against a block of `B`.
+struct Block<'a, S, T> {
     s: S,
-    part: &'a Rectangle<'a, T, E>,
+    product: &'a Product<'a, T>,
     rows: Range<usize>,
     next: usize,
     columns: Range<usize>,
     steps: Range<usize>,
+    a: Stored<T>,
     b: Stored<T>,
 }
 
-impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
+impl<S: Simd, T: Element> Block<'_, S, T> {
     /// Loops 2 and 1 for tiles of `MR` rows, while so many are left in a strip.
     #[inline(always)]
     fn tall<const MR: usize, const NV: usize>(&mut self) {
@@ -244,8 +250,11 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
                 self.tile::<MR, NV>(column, NV * T::LANES);
                 column += NV * T::LANES;
             }
-            if column < self.columns.end {
-                self.tile::<MR, NV>(column, self.columns.end - column);
+            let rest = self.columns.end - column;
+            if NV > 1 && (1..=T::LANES).contains(&rest) {
+                self.tile::<MR, 1>(column, rest);
+            } else if rest > 0 {
+                self.tile::<MR, NV>(column, rest);
             }
             self.finish(MR);
             self.next += MR;
@@ -255,13 +264,13 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
     /// The tile of `MR` rows and up to `NV` vectors at `column`; `width` of its columns exist.
     #[inline(always)]
     fn tile<const MR: usize, const NV: usize>(&self, column: usize, width: usize) {
-        let product = self.part.product;
+        let product = self.product;
         let (mr, k, row) = (product.blocks.mr, self.steps.len(), self.next - self.rows.start);
-        // SAFETY: the strips were packed for this block; rows `next..next + MR` and `width` columns of `C` exist and
-        // belong to this thread.
+        // SAFETY: the strips hold this block; rows `next..next + MR` and `width` columns of `C` exist and belong to this
+        // thread.
         unsafe {
-            let start = self.part.a.add(row / mr * mr * k + row % mr);
-            let a = Broadcast { start, rows: Unit, step: mr };
+            let start = self.a.first.add(row / mr * self.a.strip + row % mr);
+            let a = Broadcast { start, rows: Unit, step: self.a.step };
             let start = self.b.first.add((column - self.columns.start) / product.blocks.nr() * self.b.strip);
             let b = Vectors { start, step: self.b.step, vector: T::LANES };
             let start = product.c.0.add(self.next * product.stride + column);
@@ -276,7 +285,7 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
     fn ask_for_next<const MR: usize, const NV: usize>(&self, c: *mut T) {
         for i in 0..MR {
             for j in 0..NV {
-                self.s.prefetch(c.wrapping_add(i * self.part.product.stride + (NV + j) * T::LANES));
+                self.s.prefetch(c.wrapping_add(i * self.product.stride + (NV + j) * T::LANES));
             }
         }
     }
@@ -284,13 +293,13 @@ impl<S: Simd, T: Element, E: Epilogue<T>> Block<'_, S, T, E> {
     /// Hands `rows` rows of the block on where their chains are complete.
     #[inline(always)]
     fn finish(&self, rows: usize) {
-        let product = self.part.product;
-        if self.steps.end == product.a.columns {
+        let product = self.product;
+        if let (Some(epilogue), true) = (product.epilogue, self.steps.end == product.a.columns) {
             let (rows, columns) = (self.next..self.next + rows, self.columns.clone());
             // SAFETY: these elements exist and belong to this thread.
             unsafe {
                 let start = product.c.0.add(rows.start * product.stride + columns.start);
-                product.epilogue.finish(self.s, rows, columns, start, product.stride);
+                epilogue.finish(S::LEVEL, rows, columns, start, product.stride);
             }
         }
     }

@@ -22,7 +22,7 @@ pub unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to
         if a.row_stride == 1 {
             for first in (0..a.rows).step_by(width) {
                 let strip = a.block(first..a.rows.min(first + width), 0..a.columns);
-                copy_steps(s, strip, width, to.add(first * a.columns));
+                copy_steps(s, strip, a.rows - first - strip.rows, width, to.add(first * a.columns));
             }
             return;
         }
@@ -65,15 +65,24 @@ unsafe fn by_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to
     }
 }
 
-/// Packs one strip, or its first rows, where one step lies side by side.
+/// Packs one strip, or its first rows, where one step lies side by side and `spare` more elements can be read after it. Most
+/// vectors are stored whole: what goes too far is where the next step comes. Masks cost AVX2 several times as much.
 #[inline(always)]
-unsafe fn copy_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
+unsafe fn copy_steps<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, spare: usize, width: usize, to: *mut T) {
+    let end = a.rows.next_multiple_of(T::LANES);
+    let whole = if end <= a.rows + spare { (a.columns + 1).saturating_sub(end.div_ceil(width)) } else { 0 };
     for k in 0..a.columns {
         s.prefetch(a.address(0, k + AHEAD));
         for at in (0..a.rows).step_by(T::LANES) {
-            let left = T::LANES.min(a.rows - at);
-            // SAFETY: `a.rows <= width` rows exist on both sides.
-            unsafe { V::<S, T>::load_first(s, a.address(at, k), left).store_first(to.add(k * width + at), left) };
+            // SAFETY: `a.rows <= width` rows exist on both sides; of the `whole` steps also `end`.
+            unsafe {
+                if k < whole {
+                    V::<S, T>::load(s, a.address(at, k)).store(to.add(k * width + at));
+                } else {
+                    let left = T::LANES.min(a.rows - at);
+                    V::<S, T>::load_first(s, a.address(at, k), left).store_first(to.add(k * width + at), left);
+                }
+            }
         }
     }
 }
@@ -87,7 +96,7 @@ const GROUP: usize = 48;
 unsafe fn turn<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) -> usize {
     let in_place = width.is_multiple_of(T::LANES);
     let group = if in_place { width } else { GROUP };
-    let mut buffer = [T::ZERO; 16 * GROUP];
+    let mut buffer = [T::ZERO; 16 * GROUP + 16];
     let whole_steps = a.columns / T::LANES * T::LANES;
     let unit = if in_place { group } else { T::LANES };
     let whole_rows = a.rows / unit * unit;
@@ -107,7 +116,7 @@ unsafe fn turn<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *m
                 for at in (0..if in_place { 0 } else { group }).step_by(width) {
                     let shape = (width.min(group - at), T::LANES);
                     let steps = Matrix::from_raw(buffer.as_ptr().add(at), shape, (1, group as isize));
-                    copy_steps(s, steps, width, room.add(at * a.columns + k * width));
+                    copy_steps(s, steps, T::LANES, width, room.add(at * a.columns + k * width));
                 }
             }
         }
@@ -137,6 +146,52 @@ unsafe fn fill<T: Element>(a: Matrix<'_, T>, width: usize, to: *mut T) {
         for k in 0..a.columns {
             // SAFETY: within the last strip.
             unsafe { *start.add(k * width) = T::ZERO };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Kernel, available, dispatch_at};
+
+    struct Pack<'a>(Matrix<'a, f32>, usize, &'a mut [f32]);
+
+    impl Kernel for Pack<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            // SAFETY: the tests give room.
+            unsafe { pack(s, self.0, self.1, self.2.as_mut_ptr()) }
+        }
+    }
+
+    #[test]
+    fn strips_are_filled_and_nothing_else() {
+        let memory: Vec<f32> = (1_u16..8000).map(f32::from).collect();
+        for (rows, columns) in [(1, 5), (12, 1), (13, 40), (50, 33), (97, 3), (64, 48)] {
+            for strides in [(1, rows as isize), (1, rows as isize + 9), (columns as isize, 1), (2, 2 * rows as isize)] {
+                let a = Matrix::by_rows(&memory[..rows * columns], rows, columns);
+                // SAFETY: the memory is more than twice as long as any of these.
+                let a = unsafe { Matrix::from_raw(a.address(0, 0), (rows, columns), strides) };
+                for (level, width) in available().flat_map(|level| [4, 6, 12, 16, 32].map(|width| (level, width))) {
+                    let len = rows.next_multiple_of(width) * columns;
+                    let mut room = vec![-1.0; len + 16];
+                    dispatch_at(level, Pack(a, width, &mut room));
+                    for i in 0..rows {
+                        for k in 0..columns {
+                            let packed = room[i / width * width * columns + k * width + i % width];
+                            assert_eq!(
+                                packed,
+                                a.at(i, k),
+                                "{level:?}, {rows} x {columns}, strips of {width}: {i}, {k}"
+                            );
+                        }
+                    }
+                    assert!(room[len..].iter().all(|&x| x == -1.0), "{level:?}: a strip of {width} went too far");
+                }
+            }
         }
     }
 }

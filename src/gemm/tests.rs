@@ -6,7 +6,7 @@ use super::driver::multiply_at;
 use super::few_rows::FewRows;
 use super::matrix::{Matrix, MatrixMut};
 use super::naive;
-use crate::simd::{Element, Level, available, dispatch_at};
+use crate::simd::{Element, Level, available, dispatch_at, level};
 
 /// Numbers of mixed size and sign, so that another order of a sum has other bits.
 fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -131,6 +131,30 @@ fn rows_that_fill_panels_have_the_bits_of_the_definition() {
 fn threads_share_out_everything_once() {
     check::<f32>((150, 128, 180), Layout::Rows, Layout::Columns, false);
     check::<f32>((1000, 64, 64), Layout::Columns, Layout::Rows, true);
+}
+
+#[test]
+fn operands_that_are_read_as_they_lie_have_the_bits_of_the_definition() {
+    for steps in [31, 64, 65] {
+        check::<f32>((100, steps, 150), Layout::Columns, Layout::Rows, false);
+        check::<f32>((70, steps, 50), Layout::Columns, Layout::Padded, false);
+        check::<f64>((61, steps, 41), Layout::Columns, Layout::Rows, true);
+    }
+}
+
+#[test]
+fn calls_that_come_thick_and_find_helpers_awake_have_the_bits_of_one_thread() {
+    for (m, k, n, layout) in [(32, 200, 100, Layout::Rows), (200, 32, 100, Layout::Columns)] {
+        let memory = (numbers::<f32>(4 * (m + 1) * (k + 1), 5), numbers::<f32>(4 * (k + 1) * (n + 1), 6));
+        let (a, b) = (lay(&memory.0, layout, m, k), lay(&memory.1, Layout::Rows, k, n));
+        let product = |threads| {
+            let mut c = vec![1.0_f32; m * n];
+            multiply_at(level(), threads, a, b, MatrixMut::by_rows(&mut c, m, n));
+            c
+        };
+        let expected = product(1);
+        assert!((0..500).all(|_| product(2) == expected));
+    }
 }
 
 #[test]

@@ -115,7 +115,10 @@ impl Crew {
 
     /// Gives the job to all who are awake, and for `wake` to the others.
     pub fn call(&self, job: &Arc<Job>, wake: bool) {
-        self.desks.dismissed.store(false, SeqCst);
+        // Helpers look at it all the time: written in vain, it would be taken from them.
+        if self.desks.dismissed.load(SeqCst) {
+            self.desks.dismissed.store(false, SeqCst);
+        }
         for desk in &self.desks.desks {
             if !Desks::hand_over(desk, job) && wake {
                 let (desks, job) = (Arc::clone(&self.desks), Arc::clone(job));

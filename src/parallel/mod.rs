@@ -1,6 +1,6 @@
 //! Layer 0: threads. How many, a pool of them for each process, and the two ways to use it.
 //!
-//! * [`for_each_range`]: independent pieces of one range, for work without steps.
+//! * [`for_each_range`], [`for_each_part`]: independent pieces of one range, for work without steps.
 //! * [`team`]: the same closure on several threads at once, with a [`Barrier`] between steps.
 //!
 //! The caller is always one of the threads. Where the pool is busy with somebody else's call, the caller works alone:
@@ -13,7 +13,7 @@ mod pool;
 mod shared;
 
 pub use barrier::Barrier;
-pub use pool::{MAX_THREADS, configure, for_each_range, num_threads, set_num_threads, team};
+pub use pool::{Effort, MAX_THREADS, configure, for_each_part, for_each_range, num_threads, set_num_threads, team};
 pub use shared::{Shared, View};
 
 /// One of the threads of a [`team`].

@@ -146,20 +146,45 @@ fn run_by_reference(run: &(impl Fn(usize) + Sync), index: usize) {
     run(index);
 }
 
-/// Runs `work` over parts of `0..count`, in parallel where it pays: with helpers that are awake from one `grain` of items
-/// on. Sleeping ones are woken for at least [`LONG`] grains, or where calls come thick.
+/// How much a job is worth sharing.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    /// Most threads for it.
+    pub threads: usize,
+    /// Whether sleeping helpers are woken for it.
+    long: bool,
+}
+
+impl Effort {
+    /// Of a job that is `shares` times the least for one thread, which should be 5 to 10 µs: helpers that are awake take
+    /// that. Sleeping ones are woken for at least [`LONG`] of them, or where calls come thick.
+    pub fn of(shares: usize) -> Self {
+        Self { threads: num_threads().min(shares).max(1), long: shares >= LONG }
+    }
+
+    /// On so many threads at most.
+    pub fn at_most(self, threads: usize) -> Self {
+        Self { threads: self.threads.min(threads).max(1), ..self }
+    }
+}
+
+/// Shares that are worth waking a thread: 100 to 200 µs. On a virtual machine 100 µs of work took as long with a thread
+/// that had to be woken as without one, and half as long with one awake.
+const LONG: usize = 20;
+
+/// Runs `work` over parts of `0..count`, each of `part` items, or over all of it at once on the calling thread where that is
+/// as good.
 ///
 /// Parts are handed out one by one, and the caller takes all that nobody else does: a helper that the system has not
 /// woken yet, as on a machine with more work than cores, keeps nobody waiting.
-pub fn for_each_range<F>(count: usize, grain: usize, work: F)
+pub fn for_each_part<F>(effort: Effort, count: usize, part: usize, work: F)
 where
     F: Fn(Range<usize>) + Sync,
 {
-    let grain = grain.max(1);
-    let threads = num_threads().min(count).min(count.saturating_mul(2) / grain);
-    let Some(claim) = Claim::new(threads) else { return work(0..count) };
+    let parts = count.div_ceil(part.max(1));
+    let Some(claim) = Claim::new(effort.threads.min(parts)) else { return work(0..count) };
     let crew = &claim.0.crew;
-    let mut wake = count / grain >= LONG;
+    let mut wake = effort.long;
     if crew.is_awake() {
         crew.pace().found();
     } else if !wake {
@@ -169,13 +194,18 @@ where
             return crew.pace().end();
         }
     }
-    let part = part_size(count, grain, threads);
-    Parts::new(count.div_ceil(part), |i| work(i * part..count.min((i + 1) * part))).run(crew, wake);
+    Parts::new(parts, |i| work(i * part..count.min((i + 1) * part))).run(crew, wake);
 }
 
-/// Grains of work that are worth waking a thread. With grains of 12 to 20 µs that is 120 to 200 µs: on a virtual machine
-/// 100 µs of work took as long with a thread that had to be woken as without one, and half as long with one awake.
-const LONG: usize = 10;
+/// [`for_each_part`] for work without a shape of its own: two shares are `grain` items.
+pub fn for_each_range<F>(count: usize, grain: usize, work: F)
+where
+    F: Fn(Range<usize>) + Sync,
+{
+    let grain = grain.max(1);
+    let effort = Effort::of(count.saturating_mul(2) / grain);
+    for_each_part(effort, count, part_size(count, grain, effort.threads), work);
+}
 
 /// Parts for each thread, if they are not too small: enough that a late thread leaves little to wait for.
 const PARTS_PER_THREAD: usize = 8;

@@ -18,6 +18,41 @@ fn ranges_cover_everything_once() {
 }
 
 #[test]
+fn work_is_done_whole_where_it_is_too_little_to_share() {
+    let parts = AtomicUsize::new(0);
+    for_each_part(Effort::of(1), 10, 1, |range| {
+        assert_eq!(range, 0..10);
+        parts.fetch_add(1, Ordering::Relaxed);
+    });
+    for_each_part(Effort::of(100).at_most(1), 10, 1, |range| {
+        assert_eq!(range, 0..10);
+        parts.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(parts.into_inner(), 2);
+}
+
+#[test]
+fn short_work_that_comes_thick_is_shared() {
+    let caller = std::thread::current().id();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let helped = AtomicUsize::new(0);
+    // Elsewhere in these tests the pool may be in use: then the caller works alone.
+    while num_threads() > 1 && helped.load(Ordering::Relaxed) == 0 {
+        assert!(std::time::Instant::now() < deadline, "no helper came");
+        let hits = [const { AtomicUsize::new(0) }; 2];
+        for_each_part(Effort::of(2), 2, 1, |range| {
+            let start = std::time::Instant::now();
+            while start.elapsed() < std::time::Duration::from_micros(20) {}
+            helped.fetch_add(usize::from(std::thread::current().id() != caller), Ordering::Relaxed);
+            for hit in &hits[range] {
+                hit.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(hits.iter().all(|hit| hit.load(Ordering::Relaxed) == 1));
+    }
+}
+
+#[test]
 fn a_panic_of_a_part_reaches_the_caller_and_the_pool_goes_on() {
     for _ in 0..200 {
         let outcome = std::panic::catch_unwind(|| {
