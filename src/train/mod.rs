@@ -2,7 +2,7 @@
 //!
 //! * [`layer`], [`plan`]: what a network is, and where its values lie.
 //! * [`gather`], [`batch`], [`noise`]: phase one of a step, rows of the batch through the network and back.
-//! * [`jobs`], [`phase_two`], [`update`]: phase two, weight gradients into the optimizer.
+//! * [`jobs`], [`phase_two`], [`update`], [`late`]: phase two, weight gradients into the optimizer.
 //! * [`skip`], [`gradient_work`]: what products may leave out where rows share a mask.
 //! * [`run`]: a run of batches; [`predict`]: inference and Monte Carlo averages; [`few_rows`]: inference for a few rows.
 //! * [`loss`], [`optimizer`]: their formulas.
@@ -13,6 +13,7 @@ pub mod few_rows;
 pub mod gather;
 pub mod gradient_work;
 pub mod jobs;
+pub mod late;
 pub mod layer;
 pub mod loss;
 pub mod noise;

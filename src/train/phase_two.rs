@@ -100,7 +100,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         let mut kernel = sink(place.kernel);
         let work = GradientWork::new::<T>(&place, self.draws, self.batch);
         match work {
-            GradientWork::All => operands.run(self.s, job.rows.clone(), place.outputs, &mut kernel),
+            GradientWork::All => kernel.take_product(self.s, operands, job.rows.clone(), place.outputs),
             GradientWork::Inputs(size) => {
                 let group = |rows: Range<usize>| RowGroup { kept: self.inputs(&place, job, rows.start), rows };
                 let groups: Vec<_> = groups(size, self.batch).map(group).collect();

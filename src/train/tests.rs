@@ -136,12 +136,13 @@ fn initial(layers: &[Layer]) -> Vec<Vec<f64>> {
     plan.parameters.iter().map(|&len| (0..len).map(|_| next()).collect()).collect()
 }
 
-fn settings(batch: usize) -> [Settings; 4] {
-    let adam = OptimizerKind::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: true };
+fn settings(batch: usize) -> [Settings; 5] {
+    let adam = |amsgrad| OptimizerKind::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad };
     let sgd = OptimizerKind::Sgd { momentum: 0.0, nesterov: false };
     [
         Settings { batch, rate: 0.1, optimizer: sgd, clip: None },
-        Settings { batch, rate: 0.01, optimizer: adam, clip: None },
+        Settings { batch, rate: 0.01, optimizer: adam(true), clip: None },
+        Settings { batch, rate: 0.01, optimizer: adam(false), clip: None },
         Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Global(0.5)) },
         Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Each(0.2)) },
     ]

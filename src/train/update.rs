@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
+use super::late::Late;
 use super::layer::Limits;
 use super::optimizer::{STATES, UpdateRule};
-use crate::gemm::outer::{Descent, Piece, Sink};
+use crate::gemm::outer::{Descent, Outer, Piece, Sink};
 use crate::parallel::Shared;
-use crate::simd::{Element, Kernel, Mask, Simd, V, Vector};
+use crate::simd::{Element, Kernel, Level, Mask, Simd, V, Vector};
 
 /// A parameter with its optimizer state, in the hands of a team: rows of it belong to one member in phase two.
 pub struct Parameter<'a, T> {
@@ -68,6 +69,14 @@ impl<S: Simd, T: Element, R: UpdateRule<T>> Sink<T> for Direct<'_, '_, S, T, R> 
     fn take(&mut self, piece: Piece<'_, T>) {
         let (rule, parameter, limits) = (self.rule, self.parameter, self.parameter.limits);
         self.s.run(Apply { rule, parameter, scale: None, limits, piece });
+    }
+
+    fn take_product<P: Simd>(&mut self, s: P, operands: Outer<'_, T>, rows: Range<usize>, n: usize) {
+        if R::SLOW && P::LEVEL == Level::Avx512 && !self.parameter.limits.decays() {
+            operands.run_late(s, rows, Late::new(self.rule, self.parameter));
+        } else {
+            operands.run(s, rows, n, self);
+        }
     }
 
     fn descent(&self) -> Option<Descent<'_, T>> {
@@ -164,12 +173,12 @@ impl<T: Element, R: UpdateRule<T>> Kernel for Apply<'_, '_, '_, T, R> {
 
 /// Pointers moved on.
 #[inline(always)]
-fn at<T>([a, b, c]: [*mut T; STATES], first: usize) -> [*mut T; STATES] {
+pub(super) fn at<T>([a, b, c]: [*mut T; STATES], first: usize) -> [*mut T; STATES] {
     [a.wrapping_add(first), b.wrapping_add(first), c.wrapping_add(first)]
 }
 
 /// [`Apply`] on one vector.
-struct Each<S: Simd, T: Element, R> {
+pub(super) struct Each<S: Simd, T: Element, R> {
     s: S,
     rule: R,
     decay: Option<Decay<V<S, T>>>,
@@ -177,6 +186,12 @@ struct Each<S: Simd, T: Element, R> {
 }
 
 impl<S: Simd, T: Element, R: UpdateRule<T>> Each<S, T, R> {
+    /// The rule, and nothing else.
+    #[inline(always)]
+    pub(super) fn new(s: S, rule: R) -> Self {
+        Self { s, rule, decay: None, scale: None }
+    }
+
     #[inline(always)]
     fn update(&self, mut change: V<S, T>, old: V<S, T>, slots: [V<S, T>; STATES]) -> (V<S, T>, [V<S, T>; STATES]) {
         if let Some(decay) = &self.decay {
@@ -193,7 +208,7 @@ impl<S: Simd, T: Element, R: UpdateRule<T>> Each<S, T, R> {
     /// # Safety
     /// So many elements at each pointer are readable, and but for the gradient's writable; so for the states in use.
     #[inline(always)]
-    unsafe fn vector<const WHOLE: bool>(
+    pub(super) unsafe fn vector<const WHOLE: bool>(
         &self,
         gradient: *const T,
         value: *mut T,

@@ -2,13 +2,15 @@
 //!
 //! `x` comes in panels, `[feature][lane]`, and is broadcast; `dy` comes by rows and is loaded as vectors, so the lanes
 //! are columns of the kernel. A tile runs over all rows of the batch in ascending order. Nothing here stores `dW`:
-//! what becomes of a piece is the [`Sink`]'s business.
+//! what becomes of a piece is the [`Sink`]'s or the [`Update`]'s business.
 //!
-//! * [`tiles`]: all of it.
+//! * [`tiles`]: all of it; each tile done with [`at_once`], or [`late`], while the next is computed.
 //! * [`groups`]: rows in groups that kept different inputs.
 //! * [`thin`]: rows in groups that kept different inputs and outputs.
 
+mod at_once;
 mod groups;
+mod late;
 mod thin;
 mod tiles;
 
@@ -17,11 +19,13 @@ mod tests;
 
 use std::ops::Range;
 
+use self::at_once::HandOn;
 use self::groups::GroupTiles;
 pub use self::groups::RowGroup;
+pub use self::late::Update;
+use self::late::UpdateLate;
 pub use self::thin::ThinGroup;
 use self::thin::ThinTiles;
-use self::tiles::Tiles;
 use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
@@ -48,6 +52,15 @@ pub trait Sink<T> {
 
     /// Takes one piece. Every element of the kernel comes once.
     fn take(&mut self, piece: Piece<'_, T>);
+
+    /// Computes rows `rows` and columns `0..n` of a gradient and takes them all.
+    fn take_product<S: Simd>(&mut self, s: S, operands: Outer<'_, T>, rows: Range<usize>, n: usize)
+    where
+        T: Element,
+        Self: Sized,
+    {
+        operands.run(s, rows, n, self);
+    }
 
     /// Where tiles may subtract the gradient themselves, from their registers, instead of handing it on.
     fn descent(&self) -> Option<Descent<'_, T>> {
@@ -86,7 +99,18 @@ impl<T: Element> Outer<'_, T> {
     /// Where a slice is too short for the shapes.
     pub fn run<S: Simd>(self, s: S, rows: Range<usize>, n: usize, sink: &mut dyn Sink<T>) {
         self.check(&rows, n);
-        s.run(Tiles { operands: self, rows, n, sink });
+        s.run(HandOn { operands: self, rows, n, sink });
+    }
+
+    /// Computes rows `rows` of the gradient and updates the parameter with them, each tile while the next is computed.
+    ///
+    /// # Panics
+    /// Where a slice or the parameter is too short for the shapes.
+    pub fn run_late<S: Simd>(self, s: S, rows: Range<usize>, update: impl Update<T>) {
+        let n = update.width();
+        self.check(&rows, n);
+        assert!(rows.end * n <= update.size());
+        s.run(UpdateLate { operands: self, rows, update });
     }
 
     /// [`Outer::run`] for inputs that are 0 outside of `groups`, which cover the batch in order: a group's rows are added

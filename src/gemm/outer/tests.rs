@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::{BLOCK_ROWS, Descent, Outer, Piece, RowGroup, Sink, ThinGroup};
+use super::{BLOCK_ROWS, Descent, Outer, Piece, RowGroup, Sink, ThinGroup, Update};
 use crate::gemm::kept::Kept;
 use crate::parallel::Shared;
-use crate::simd::{Element, Kernel, Simd, available, dispatch_at};
+use crate::simd::{Element, Kernel, Simd, V, Vector, available, dispatch_at};
 
 /// Collects a gradient and counts how often each element came.
 struct Collect<T> {
@@ -127,7 +127,7 @@ impl<T: Element> Kernel for &Case<T> {
 
 impl<T: Element> Case<T> {
     /// Computes the gradient and hands it to a sink.
-    fn run_with<S: Simd>(&self, s: S, sink: &mut dyn Sink<T>) {
+    fn run_with<S: Simd>(&self, s: S, sink: &mut impl Sink<T>) {
         let panels = self.batch.div_ceil(T::LANES);
         let x_stride = self.inputs * T::LANES;
         let mut x = vec![T::ZERO; panels * x_stride];
@@ -148,7 +148,7 @@ impl<T: Element> Case<T> {
         for start in (0..self.inputs).step_by(BLOCK_ROWS) {
             let rows = start..self.inputs.min(start + BLOCK_ROWS);
             match self.way {
-                Way::Whole => operands.run(s, rows, self.outputs, sink),
+                Way::Whole => sink.take_product(s, operands, rows, self.outputs),
                 Way::Groups(size) => {
                     let kept = |start: usize| {
                         (start..self.batch.min(start + size), Case::<T>::kept(1 + start / size, rows.clone()))
@@ -253,6 +253,91 @@ proptest! {
                 prop_assert_eq!(*new, gradient.mul_add(-0.1, old(index)), "{:?}: element {}", level, index);
             }
         }
+    }
+}
+
+/// A kernel to which vectors of the gradient are added while tiles are computed.
+#[derive(Clone, Copy)]
+struct Adds<T> {
+    kernel: *mut T,
+    width: usize,
+    len: usize,
+    is_far: bool,
+}
+
+impl<T: Element> Update<T> for Adds<T> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn size(&self) -> usize {
+        self.len
+    }
+
+    fn is_far(&self) -> bool {
+        self.is_far
+    }
+
+    fn expect<S: Simd>(&self, _s: S, start: usize) {
+        assert!(self.is_far && start < self.len);
+    }
+
+    unsafe fn update<S: Simd>(&self, s: S, start: usize, lanes: usize, gradient: *const T) {
+        assert!((1..=T::LANES).contains(&lanes) && start + lanes <= self.len);
+        // SAFETY: just checked; the caller's promise for the gradient.
+        unsafe {
+            let place = self.kernel.add(start);
+            V::<S, T>::load(s, gradient).add(V::<S, T>::load_first(s, place, lanes)).store_first(place, lanes);
+        }
+    }
+}
+
+/// A case, and the kernel it is added to.
+struct AddLate<'a, T>(&'a Case<T>, Adds<T>);
+
+impl<T: Element> Sink<T> for Adds<T> {
+    fn expect(&self, _rows: Range<usize>, _columns: Range<usize>) {}
+
+    fn take(&mut self, _piece: Piece<'_, T>) {
+        unreachable!("tiles are brought in late");
+    }
+
+    fn take_product<S: Simd>(&mut self, s: S, operands: Outer<'_, T>, rows: Range<usize>, n: usize) {
+        assert_eq!(n, self.width);
+        operands.run_late(s, rows, *self);
+    }
+}
+
+impl<T: Element> Kernel for AddLate<'_, T> {
+    type Output = ();
+
+    fn run<S: Simd>(mut self, s: S) {
+        self.0.run_with(s, &mut self.1);
+    }
+}
+
+fn check_late<T: Element + std::ops::Add<Output = T>>(batch: usize, inputs: usize, outputs: usize) {
+    let case = Case::<T>::new(batch, inputs, outputs, Way::Whole);
+    let old = |index: usize| T::from_f64(number(index + 900_000));
+    for level in available() {
+        for is_far in [false, true] {
+            let mut kernel: Vec<T> = (0..inputs * outputs).map(old).collect();
+            let adds = Adds { kernel: kernel.as_mut_ptr(), width: outputs, len: kernel.len(), is_far };
+            dispatch_at(level, AddLate(&case, adds));
+            for (index, (&new, gradient)) in kernel.iter().zip(case.exact()).enumerate() {
+                assert_eq!(new, gradient + old(index), "{level:?}: element {index}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn late_tiles_are_brought_in_once(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..120) {
+        check_late::<f32>(batch, inputs, outputs);
+        check_late::<f64>(batch, inputs, outputs);
     }
 }
 

@@ -1,32 +1,47 @@
 //! Layer 2: the tiles of a whole weight gradient.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::{Descent, Outer, Piece, Sink};
-use crate::aligned::Lines;
-use crate::gemm::ahead::Nothing;
+use super::Outer;
+use crate::gemm::ahead::Ahead;
 use crate::gemm::steps::All;
-use crate::gemm::tile::{Broadcast, Lane, Registers, Target, Vectors, accumulate, store, zeros};
-use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
+use crate::gemm::tile::{Broadcast, Lane, Registers, Vectors, accumulate, zeros};
+use crate::simd::{Element, Level, Simd};
 
 /// Elements of the largest tile: 24 vectors of `f32`.
-const LARGEST: usize = 24 * 16;
+pub(super) const LARGEST: usize = 24 * 16;
 
-/// The tiles of [`Outer::run`], whose operands were checked.
-pub(super) struct Tiles<'a, 'b, T> {
+/// What becomes of tiles. Whoever computes one calls [`Ahead::step`] at each of its steps.
+pub(super) trait Finish<T: Element>: Ahead {
+    /// A tile is about to be computed.
+    fn begin(&mut self, rows: &Range<usize>, columns: &Range<usize>);
+
+    /// It is computed.
+    fn end<S: Simd, const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        tile: Registers<S, T, MR, NV>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    );
+
+    /// All are.
+    fn close<S: Simd>(&mut self, _s: S) {}
+}
+
+/// The tiles of [`Outer::run`] and [`Outer::run_late`], whose operands were checked. Kernels make this where they run, not
+/// their callers: so its state lies in registers.
+pub(super) struct Tiles<'a, T, F> {
     pub(super) operands: Outer<'a, T>,
     pub(super) rows: Range<usize>,
     pub(super) n: usize,
-    pub(super) sink: &'b mut dyn Sink<T>,
+    pub(super) finish: F,
 }
 
-impl<T: Element> Kernel for Tiles<'_, '_, T> {
-    type Output = ();
-
+impl<T: Element, F: Finish<T>> Tiles<'_, T, F> {
     /// Columns outside, rows inside: a block of `dy`, `batch` rows of a tile's width, stays in the first-level cache.
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    pub(super) fn run<S: Simd>(mut self, s: S) {
         let mut column = 0;
         let n = self.n;
         let left = |column: usize| n.saturating_sub(column).div_ceil(T::LANES);
@@ -46,10 +61,9 @@ impl<T: Element> Kernel for Tiles<'_, '_, T> {
                 column += T::LANES;
             }
         }
+        self.finish.close(s);
     }
-}
 
-impl<T: Element> Tiles<'_, '_, T> {
     /// All rows of the `NV` vectors of columns from `column` on.
     #[inline(always)]
     fn column<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, column: usize) {
@@ -68,66 +82,27 @@ impl<T: Element> Tiles<'_, '_, T> {
         }
     }
 
-    /// One tile, handed to the sink.
+    /// One tile.
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, row: usize, column: usize) {
         const { assert!(MR * NV * 16 <= LARGEST) };
         let Outer { x, x_stride, dy, dy_stride, batch } = self.operands;
-        let mut gradient = Lines(MaybeUninit::<[T; LARGEST]>::uninit());
-        let stride = NV * T::LANES;
-        let (rows, columns) = (row..row + MR, column..(column + stride).min(self.n));
-        self.sink.expect(rows.clone(), columns.clone());
-        // SAFETY: `Outer::run` checked that the panels hold `row + MR` features and the rows of `dy` whole vectors up to
-        // column `n`; the array holds the tile, and what is taken of it was stored.
-        let gradient = unsafe {
-            let mut c = zeros::<S, T, MR, NV>(s);
-            let mut first = 0;
-            while first < batch {
+        let (rows, columns) = (row..row + MR, column..(column + NV * T::LANES).min(self.n));
+        self.finish.begin(&rows, &columns);
+        let mut c = zeros::<S, T, MR, NV>(s);
+        let mut first = 0;
+        while first < batch {
+            // SAFETY: `Outer::run` checked that the panels hold `row + MR` features and the rows of `dy` whole vectors up
+            // to column `n`.
+            unsafe {
                 let panel = x.as_ptr().add(first / T::LANES * x_stride + row * T::LANES);
                 let a = Broadcast { start: panel, rows: Lane, step: 1 };
                 let dy = dy.as_ptr().add(first * dy_stride + column);
                 let b = Vectors { start: dy, step: dy_stride, vector: T::LANES };
-                accumulate(s, &mut c, All(T::LANES.min(batch - first)), a, b, &mut Nothing);
-                first += T::LANES;
+                accumulate(s, &mut c, All(T::LANES.min(batch - first)), a, b, &mut self.finish);
             }
-            if let Some(descent) = self.sink.descent() {
-                return descend(s, c, descent, (rows, columns), self.n);
-            }
-            let start = gradient.0.as_mut_ptr().cast();
-            store::<S, T, MR, NV>(c, Target { start, row: stride, vector: T::LANES });
-            std::slice::from_raw_parts(start, MR * stride)
-        };
-        self.sink.take(Piece { rows, columns, gradient, stride });
-    }
-}
-
-/// Subtracts a tile of the gradient, times the rate, from the kernel.
-///
-/// # Safety
-/// The rows belong to the caller.
-#[inline(always)]
-unsafe fn descend<S: Simd, T: Element, const MR: usize, const NV: usize>(
-    s: S,
-    gradient: Registers<S, T, MR, NV>,
-    descent: Descent<'_, T>,
-    (rows, columns): (Range<usize>, Range<usize>),
-    width: usize,
-) {
-    let rate = V::<S, T>::splat(s, descent.rate);
-    let mut kernel = descent.kernel.at(rows.start * width + columns.start..(rows.end - 1) * width + columns.end);
-    for vectors in gradient {
-        for (j, vector) in vectors.into_iter().enumerate() {
-            let p = kernel.wrapping_add(j * T::LANES);
-            let left = columns.len() - (j * T::LANES).min(columns.len());
-            // SAFETY: the range was checked, and belongs to the caller.
-            unsafe {
-                if left >= T::LANES {
-                    vector.neg_mul_add(rate, V::<S, T>::load(s, p)).store(p);
-                } else {
-                    vector.neg_mul_add(rate, V::<S, T>::load_first(s, p, left)).store_first(p, left);
-                }
-            }
+            first += T::LANES;
         }
-        kernel = kernel.wrapping_add(width);
+        self.finish.end(s, c, rows, columns);
     }
 }

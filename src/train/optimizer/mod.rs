@@ -73,6 +73,8 @@ pub enum NormClip {
 pub trait UpdateRule<T: Element>: Copy + Send + Sync {
     /// Slots of state in use.
     const STATES: usize;
+    /// Whether an update divides and takes roots, so that it is worth being compiled into the steps of every tile's product.
+    const SLOW: bool = false;
 
     /// The rate, where an update is `w -= rate · g` and nothing else.
     fn descent(&self) -> Option<T> {

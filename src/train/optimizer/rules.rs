@@ -19,6 +19,7 @@ pub struct Regulated<T, R> {
 
 impl<T: Element, R: UpdateRule<T>> UpdateRule<T> for Regulated<T, R> {
     const STATES: usize = R::STATES;
+    const SLOW: bool = R::SLOW;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, states: [V<S, T>; STATES]) -> Updated<S, T> {
@@ -127,6 +128,8 @@ impl<T: Element, const AMSGRAD: bool> Adam<T, AMSGRAD> {
 
 impl<T: Element, const AMSGRAD: bool> UpdateRule<T> for Adam<T, AMSGRAD> {
     const STATES: usize = if AMSGRAD { 3 } else { 2 };
+    // The others are used so seldom that they don't pay for their size.
+    const SLOW: bool = !AMSGRAD;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, [m, v, largest]: [V<S, T>; STATES]) -> Updated<S, T> {
