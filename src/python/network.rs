@@ -16,10 +16,8 @@ use super::layers::layers_from_python;
 use super::loss::loss_from_python;
 use super::optimizer::optimizer_from_python;
 use crate::dense::forward::Real;
-use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Shared, num_threads};
 use crate::rng::Key;
-use crate::simd::level;
 use crate::train::layer::{Dense, Layer, Limits};
 use crate::train::plan::Plan;
 use crate::train::run::Run;
@@ -372,7 +370,7 @@ impl Network {
     fn with_workspace<T: Number, R>(&self, batch: usize, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
         let panels = batch.div_ceil(T::LANES).max(1);
         let members = num_threads();
-        let fresh = || Workspace::new(&self.plan, panels, panels_at_once(level()), members, true);
+        let fresh = || Workspace::new(&self.plan, panels, members, true);
         let mutex = T::buffers(self).expect("the network's type was matched");
         let mut guard = match mutex.try_lock() {
             Ok(guard) => guard,

@@ -15,6 +15,24 @@ use crate::gemm::panel::{KernelBlock, PanelProduct, Part, strips};
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
+/// One batch of a run.
+pub struct Batch<'a> {
+    /// Row numbers in the data set.
+    pub rows: &'a [i64],
+    /// Place of the first row in the run.
+    pub first: usize,
+    /// Its stochastic layers.
+    pub draws: &'a [Draw],
+}
+
+impl Batch<'_> {
+    /// The row numbers of a panel.
+    pub fn lanes<T: Element>(&self, panel: usize) -> &[i64] {
+        let first = panel * T::LANES;
+        &self.rows[first..self.rows.len().min(first + T::LANES)]
+    }
+}
+
 /// A network with its parameters and buffers in the hands of a team.
 pub struct Pass<'a, T: Element> {
     /// The network.
@@ -230,8 +248,21 @@ impl<'a, T: Element> Pass<'a, T> {
         self.plan.noise.iter().position(|&noise| noise == layer).expect("`noise` lists all stochastic layers")
     }
 
-    /// Takes the gradient of value `layers`, which lies in `local.gradient`, back through layers `layers - 1` to 0, and
-    /// leaves the gradient of each dense layer's output by rows in the buffers, for [`GradientWork`] of a batch of `batch` rows.
+    /// Room for the gradient of value `value` of some panels: the rows of the dense layer that made it, but for layers that keep
+    /// its width. Panels there are one after another. None where no layer below has parameters.
+    ///
+    /// # Safety
+    /// As [`Pass::value`], for the rows.
+    pub unsafe fn gradient(&self, value: usize, panels: Range<usize>) -> Option<&'a mut [T]> {
+        let index = self.plan.dense.iter().rposition(|place| place.layer < value)?;
+        let rows = T::LANES * row_stride::<T>(self.plan.dense[index].outputs);
+        // SAFETY: the caller's promise.
+        let room = unsafe { self.buffers.rows[index].part(panels.start * rows..panels.end * rows) };
+        Some(&mut room[..panels.len() * self.plan.widths[value] * T::LANES])
+    }
+
+    /// Takes the gradient of value `layers`, which lies in its room, back through layers `layers - 1` to 0, and leaves the
+    /// gradient of each dense layer's output there by rows, for [`GradientWork`].
     ///
     /// # Safety
     /// As [`Pass::forward`]; `local` is the caller's.
@@ -240,90 +271,59 @@ impl<'a, T: Element> Pass<'a, T> {
         s: S,
         panels: Range<usize>,
         layers: usize,
-        draws: &[Draw],
-        batch: usize,
+        batch: &Batch<'_>,
         local: &mut Local<T>,
     ) {
-        let gradient = &mut *local.gradient;
         for layer in (0..layers).rev() {
+            // SAFETY: the caller's promise; of the room of one value there is one reference at a time.
+            let Some(gradient) = (unsafe { self.gradient(layer + 1, panels.clone()) }) else { return };
             let stride = self.plan.widths[layer + 1] * T::LANES;
-            let used = panels.len() * stride;
             match &self.plan.layers[layer] {
                 Layer::Rescaling { .. } => {}
                 Layer::Activation(activation) => {
                     let saved = layer + usize::from(activation.saves() == Saved::Output);
                     // SAFETY: the caller's promise.
                     let saved = unsafe { self.value(saved, panels.clone()) };
-                    let each = gradient[..used].chunks_exact_mut(stride).zip(saved.chunks_exact(stride));
+                    let each = gradient.chunks_exact_mut(stride).zip(saved.chunks_exact(stride));
                     each.for_each(|(gradient, saved)| activate_backward(s, *activation, saved, gradient));
                 }
                 Layer::Noise(_) => {
                     let index = self.noise_index(layer);
-                    for (panel, gradient) in panels.clone().zip(gradient[..used].chunks_exact_mut(stride)) {
+                    for (panel, gradient) in panels.clone().zip(gradient.chunks_exact_mut(stride)) {
                         // SAFETY: the caller has the panel for itself.
                         let drawn = unsafe { self.buffers.drawn(index, self.plan.widths[layer], panel) };
-                        draws[index].backward(s, gradient, &drawn);
+                        batch.draws[index].backward(s, gradient, &drawn);
                     }
                 }
-                Layer::Dense(_) => {
-                    // SAFETY: the caller's promise.
-                    let goes_on = unsafe { self.dense_backward(s, layer, panels.clone(), (draws, batch), gradient) };
-                    if !goes_on {
-                        return;
+                // SAFETY: the caller's promise; the gradient is not used any more when its rows are.
+                Layer::Dense(_) => unsafe {
+                    if let Some(dx) = self.gradient(layer, panels.clone()) {
+                        self.input_gradient(s, layer, panels.clone(), batch.draws, (gradient, dx));
                     }
-                }
+                    self.turn(s, layer, panels.clone(), batch, &mut local.panel);
+                },
             }
         }
     }
 
-    /// Keeps the output gradient by rows; puts the input gradient in its place if some layer below has parameters.
+    /// Computes the gradient of a dense layer's input from that of its output.
     ///
     /// # Safety
     /// As [`Pass::forward`].
-    unsafe fn dense_backward<S: Simd>(
+    unsafe fn input_gradient<S: Simd>(
         &self,
         s: S,
         layer: usize,
         panels: Range<usize>,
-        (draws, batch): (&[Draw], usize),
-        gradient: &mut [T],
-    ) -> bool {
-        let (index, place) = self.dense_place(layer);
-        let stride = place.outputs * T::LANES;
-        let rows = row_stride::<T>(place.outputs);
-        let dy = &gradient[..panels.len() * stride];
-        let thin = matches!(GradientWork::new::<T>(place, draws, batch), GradientWork::Thin(_));
-        let thin = place.output_noise.filter(|_| thin);
-        for (panel, dy) in panels.clone().zip(dy.chunks_exact(stride)) {
-            let first = panel * T::LANES * rows;
-            // SAFETY: the rows of the panel are the caller's.
-            let part = unsafe { self.buffers.rows[index].part(first..first + T::LANES * rows) };
-            match thin {
-                None => s.run(Scatter { panel: dy, rows: part, stride: rows }),
-                Some(noise) => {
-                    let mask = mask_start::<T>(&draws[noise], &panels, panels.start, panel);
-                    // SAFETY: the panels were drawn in the forward pass, by this member.
-                    let kept = unsafe { &self.buffers.kept[noise].part(mask..mask + 1)[0].list };
-                    s.run(ScatterKept { panel: dy, kept, rows: part, stride: rows });
-                }
-            }
-        }
-        if !self.plan.passes_gradient(layer) {
-            return false;
-        }
+        draws: &[Draw],
+        (dy, dx): (&[T], &mut [T]),
+    ) {
+        let (_, place) = self.dense_place(layer);
         // SAFETY: nobody writes the parameters.
         let kernel = unsafe { self.parameters[place.kernel].get() };
         let shape = (place.inputs, place.outputs);
-        let dx_stride = place.inputs * T::LANES;
-        // The rows of the layer below are next: until then they are room for as many numbers, in another order.
-        let below = T::LANES * row_stride::<T>(place.inputs);
-        // SAFETY: the rows of the panels are the caller's.
-        let room = unsafe { self.buffers.rows[index - 1].part(panels.start * below..panels.end * below) };
-        let dx = &mut room[..panels.len() * dx_stride];
         let Some(skip) = Skip::new::<T>(place, draws) else {
-            PanelProduct { shape, kernel, count: panels.len(), from: dy, to: dx }.backward(s);
-            gradient[..dx.len()].copy_from_slice(dx);
-            return true;
+            return PanelProduct { shape, kernel, count: panels.len(), from: dy, to: dx }.backward(s);
         };
         // SAFETY: the panels were drawn in the forward pass, by this member.
         let runs = unsafe { skip.runs(&self.buffers, place, draws, panels.clone(), panels.start) };
@@ -331,12 +331,41 @@ impl<'a, T: Element> Pass<'a, T> {
             for KeptRun { panels: run, inputs, outputs } in &runs {
                 let part = Part { inputs: among(&inputs.list, &strip), outputs: &outputs.list };
                 let (first, count) = (run.start - panels.start, run.len());
-                let (from, to) = (&dy[first * stride..], &mut dx[first * dx_stride..]);
+                let (from, to) = (&dy[first * place.outputs * T::LANES..], &mut dx[first * place.inputs * T::LANES..]);
                 PanelProduct { shape, kernel, count, from, to }.backward_part(s, part);
             }
         }
-        gradient[..dx.len()].copy_from_slice(dx);
-        true
+    }
+
+    /// Turns the gradient of a dense layer's output, which lies in its room by panels, into rows.
+    ///
+    /// # Safety
+    /// As [`Pass::forward`].
+    unsafe fn turn<S: Simd>(&self, s: S, layer: usize, panels: Range<usize>, batch: &Batch<'_>, copy: &mut [T]) {
+        let (index, place) = self.dense_place(layer);
+        let (width, stride) = (place.outputs * T::LANES, row_stride::<T>(place.outputs));
+        let thin = matches!(GradientWork::new::<T>(place, batch.draws, batch.rows.len()), GradientWork::Thin(_));
+        let thin = place.output_noise.filter(|_| thin);
+        let rows = T::LANES * stride;
+        let copy = &mut copy[..width];
+        // The rows of a panel reach beyond it, but never into the panels before.
+        for panel in panels.clone().rev() {
+            let first = panels.start * rows + (panel - panels.start) * width;
+            // SAFETY: the rows of the panels are the caller's; one reference into them at a time.
+            let part = unsafe {
+                copy.copy_from_slice(self.buffers.rows[index].part(first..first + width));
+                self.buffers.rows[index].part(panel * rows..(panel + 1) * rows)
+            };
+            match thin {
+                None => s.run(Scatter { panel: copy, rows: part, stride }),
+                Some(noise) => {
+                    let mask = mask_start::<T>(&batch.draws[noise], &panels, panels.start, panel);
+                    // SAFETY: the panels were drawn in the forward pass, by this member.
+                    let kept = unsafe { &self.buffers.kept[noise].part(mask..mask + 1)[0].list };
+                    s.run(ScatterKept { panel: copy, kept, rows: part, stride });
+                }
+            }
+        }
     }
 }
 

@@ -191,11 +191,6 @@ impl Plan {
         self.widths[first..].iter().copied().max().unwrap_or(0)
     }
 
-    /// Whether a layer before `layer` has parameters, so that a gradient must go through it.
-    pub fn passes_gradient(&self, layer: usize) -> bool {
-        self.dense.iter().any(|dense| dense.layer < layer)
-    }
-
     /// The noise of stochastic layer number `index`.
     pub fn noise_layer(&self, index: usize) -> &Noise {
         match &self.layers[self.noise[index]] {

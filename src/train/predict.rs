@@ -107,7 +107,7 @@ impl<T: Element> Kernel for Run<'_, T> {
         let samples = if let Job::Moments(moments) = &job { moments.count as usize } else { 1 };
         let work = predict.plan.parameters.iter().sum::<usize>() * predict.rows * samples;
         let members = if work < SERIAL_WORK { 1 } else { crate::parallel::num_threads().min(panels) };
-        let mut workspace = Workspace::new(predict.plan, members * group, group, members, false);
+        let mut workspace = Workspace::new(predict.plan, members * group, members, false);
         let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
         let shared = Predicting { s, predict: &predict, pass, group };
         team(members, |member| {

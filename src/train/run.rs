@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::batch::Pass;
+use super::batch::{Batch, Pass};
 use super::gather::{Input, Scatter};
 use super::jobs::{Job, jobs, share};
 use super::layer::{Layer, Noise};
@@ -254,20 +254,23 @@ where
                 }
                 let row = group.start * T::LANES;
                 self.pass.forward(self.s, group.clone(), row, 0..layers, Some(batch.draws), &mut local.scratch);
+                let width = self.run.plan.widths[layers] * T::LANES;
                 for (index, panel) in group.clone().enumerate() {
-                    self.panel_loss(layers, panel, index, batch, local);
+                    let gradient = self.pass.gradient(layers, group.clone());
+                    let gradient = gradient.map_or(&mut local.panel[..width], |all| &mut all[index * width..][..width]);
+                    self.panel_loss(layers, panel, batch, gradient);
                 }
-                self.pass.backward(self.s, group.clone(), layers, batch.draws, batch.rows.len(), local);
+                self.pass.backward(self.s, group.clone(), layers, batch, local);
             }
             first = group.end;
         }
     }
 
-    /// Loss and gradient of one panel, number `index` of its group.
+    /// Loss and gradient of one panel.
     ///
     /// # Safety
     /// The caller has the panel for itself.
-    unsafe fn panel_loss(&self, layers: usize, panel: usize, index: usize, batch: &Batch<'_>, local: &mut Local<T>) {
+    unsafe fn panel_loss(&self, layers: usize, panel: usize, batch: &Batch<'_>, gradient: &mut [T]) {
         let rows = batch.lanes::<T>(panel);
         let softmax = layers < self.run.plan.layers.len();
         // SAFETY: the caller's promise.
@@ -278,7 +281,6 @@ where
             let output = if softmax { self.pass.moved(layers, panel) } else { self.pass.value(layers, panel) };
             (output, self.losses.part(lanes))
         };
-        let gradient = &mut local.gradient[index * output.len()..(index + 1) * output.len()];
         let correct = self.s.run(LossPanel {
             loss: self.run.loss,
             softmax,
@@ -325,23 +327,5 @@ where
         let (losses, penalties) = unsafe { (self.losses.view(), self.penalties.view()) };
         let penalty: f64 = penalties.iter().sum();
         losses[..rows].iter().map(|loss| loss.to_f64()).sum::<f64>() + penalty * rows as f64
-    }
-}
-
-/// One batch.
-struct Batch<'a> {
-    /// Row numbers in the data set.
-    rows: &'a [i64],
-    /// Place of the first row in the run.
-    first: usize,
-    /// Its stochastic layers.
-    draws: &'a [Draw],
-}
-
-impl Batch<'_> {
-    /// The row numbers of a panel.
-    fn lanes<T: Element>(&self, panel: usize) -> &[i64] {
-        let first = panel * T::LANES;
-        &self.rows[first..self.rows.len().min(first + T::LANES)]
     }
 }

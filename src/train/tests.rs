@@ -13,7 +13,6 @@ use super::run::{Progress, Run};
 use super::update::Parameter;
 use super::workspace::Workspace;
 use crate::dense::activation::Activation;
-use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Shared, View};
 use crate::rng::Key;
 use crate::simd::{Element, Level, available};
@@ -82,7 +81,7 @@ fn train<T: Element + std::ops::Add<Output = T>>(
     let order: Vec<i64> = (0..ROWS as i64).map(|row| row * 31 % ROWS as i64).collect();
     let keys: Vec<Key> = (0..plan.noise.len() as u64).map(|stream| Key::new(7, stream, 0)).collect();
     let panels = settings.batch.div_ceil(T::LANES);
-    let mut workspace = Workspace::new(&plan, panels, panels_at_once(level), members, true);
+    let mut workspace = Workspace::new(&plan, panels, members, true);
     let mut progress = Progress::default();
     for epoch in 0..epochs {
         let run = Run {

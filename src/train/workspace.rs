@@ -19,15 +19,15 @@ pub struct Workspace<T: Element> {
     kept: Vec<Vec<Kept>>,
     /// For each value, all of its features, if rows share some layer's masks.
     whole: Vec<Kept>,
-    /// Gradients of the outputs of dense layers, by rows.
+    /// Gradients of the outputs of dense layers, by rows; before that by panels, as are those of the layers after them.
     rows: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
 }
 
 /// What each thread has for itself.
 pub struct Local<T: Element> {
-    /// The gradient of a value of a few panels.
-    pub gradient: Aligned<T>,
+    /// The gradient of a value of one panel.
+    pub panel: Aligned<T>,
     /// What the forward pass needs.
     pub scratch: Scratch<T>,
 }
@@ -54,14 +54,13 @@ pub fn row_stride<T: Element>(outputs: usize) -> usize {
 }
 
 impl<T: Element> Workspace<T> {
-    /// Buffers for a plan, of whose `panels` a member takes up to `group` at a time; those that only training needs are
-    /// empty unless `training`.
-    pub fn new(plan: &Plan, panels: usize, group: usize, members: usize, training: bool) -> Self {
+    /// Buffers for a plan; those that only training needs are empty unless `training`.
+    pub fn new(plan: &Plan, panels: usize, members: usize, training: bool) -> Self {
         let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
         let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
         let shares = noise().any(|(noise, _)| noise.sharing.is_of_rows());
         let lanes = panels * T::LANES;
-        let gradient = plan.widest_gradient() * group.min(panels) * T::LANES;
+        let panel = plan.widest_gradient() * T::LANES;
         Self {
             panels,
             values: plan.buffers.iter().map(|width| Aligned::zeros(width * lanes)).collect(),
@@ -75,7 +74,7 @@ impl<T: Element> Workspace<T> {
             whole: plan.widths.iter().map(|&width| Kept::all::<T>(if shares { width } else { 0 })).collect(),
             // A vector more, which the products of row groups read.
             rows: (plan.dense.iter()).map(|dense| trained(row_stride::<T>(dense.outputs) * lanes + T::LANES)).collect(),
-            locals: (0..members).map(|_| Local { gradient: trained(gradient), scratch: Scratch::new(plan) }).collect(),
+            locals: (0..members).map(|_| Local { panel: trained(panel), scratch: Scratch::new(plan) }).collect(),
         }
     }
 
