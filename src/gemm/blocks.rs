@@ -78,7 +78,7 @@ const SMALL: usize = 1 << 14;
 pub const FEW_STEPS: usize = 64;
 
 /// Multiply-adds of a thread's share at least: 5 µs.
-const SHARE: usize = 1 << 18;
+pub const SHARE: usize = 1 << 18;
 
 /// How much the product of `[m, k]` and `[k, n]` is worth sharing.
 pub fn effort(m: usize, k: usize, n: usize) -> Effort {

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::driver::multiply_at;
-use super::few_rows::FewRows;
+use super::few_rows::multiply_few;
 use super::matrix::{Matrix, MatrixMut};
 use super::naive;
-use crate::simd::{Element, Level, available, dispatch_at, level};
+use crate::simd::{Element, Level, available, level};
 
 /// Numbers of mixed size and sign, so that another order of a sum has other bits.
 fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -77,7 +77,7 @@ fn check_few<T: Element>((m, k, n): (usize, usize, usize)) {
     naive::multiply(a, b, MatrixMut::by_rows(&mut expected, m, n));
     for level in available() {
         let mut y = vec![T::ONE; m * n];
-        dispatch_at(level, FewRows { x: &x, matrix: &matrix, shape: (k, n), y: &mut y });
+        multiply_few(level, &x, &matrix, (k, n), &mut y);
         for (index, (got, want)) in y.iter().zip(&expected).enumerate() {
             assert_eq!(got.to_f64().to_bits(), want.to_f64().to_bits(), "{level:?} {m}x{k}x{n}: element {index}");
         }
@@ -154,6 +154,20 @@ fn calls_that_come_thick_and_find_helpers_awake_have_the_bits_of_one_thread() {
         };
         let expected = product(1);
         assert!((0..500).all(|_| product(2) == expected));
+    }
+    for (rows, (k, n)) in [(1, (784, 200)), (3, (900, 177)), (7, (300, 300))] {
+        let (x, matrix) = (numbers::<f32>(rows * k, 7), numbers::<f32>(k * n, 8));
+        let mut expected = vec![0.0; rows * n];
+        naive::multiply(
+            Matrix::by_rows(&x, rows, k),
+            Matrix::by_rows(&matrix, k, n),
+            MatrixMut::by_rows(&mut expected, rows, n),
+        );
+        for _ in 0..500 {
+            let mut y = vec![1.0; rows * n];
+            multiply_few(level(), &x, &matrix, (k, n), &mut y);
+            assert_eq!(y, expected);
+        }
     }
 }
 

@@ -15,9 +15,16 @@ use super::parts::Job;
 /// How long a helper stays awake. Others may want its core, so it is no longer than a few calls.
 const LINGER: Duration = Duration::from_micros(100);
 
-/// After so long in short calls that came within [`LINGER`] of one another, helpers are woken for the next: by then the
+/// Shares of work that are worth waking a thread: 100 to 200 µs. On a virtual machine 100 µs of work took as long with a
+/// thread that had to be woken as without one, and half as long with one awake.
+const LONG: usize = 20;
+
+/// After so much work in short calls that came within [`LINGER`] of one another, helpers are woken for the next: by then the
 /// caller has lost half of it, as much as waking costs.
 const ALONE: Duration = Duration::from_micros(50);
+
+/// What a share of work takes, about.
+const SHARE: Duration = Duration::from_micros(7);
 
 /// Waiting is doubled so often at most: to 50 ms.
 const MOST_VAIN: u32 = 10;
@@ -80,6 +87,15 @@ impl Desks {
     }
 }
 
+/// Which helpers are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Those who wait for a job.
+    Awake,
+    /// Those too who have to be woken.
+    Everybody,
+}
+
 /// Some helpers, and how they are called.
 pub(super) struct Crew {
     threads: rayon::ThreadPool,
@@ -113,14 +129,26 @@ impl Crew {
         self.desks.desks.iter().any(|desk| desk.load(SeqCst) == waiting())
     }
 
-    /// Gives the job to all who are awake, and for `wake` to the others.
-    pub fn call(&self, job: &Arc<Job>, wake: bool) {
+    /// Whom to call for so many shares of work, if anybody.
+    pub fn call_for(&self, shares: usize) -> Option<Call> {
+        if shares >= LONG {
+            return Some(Call::Everybody);
+        }
+        if self.is_awake() {
+            self.pace.found();
+            return Some(Call::Awake);
+        }
+        self.pace.wakes(shares).then_some(Call::Everybody)
+    }
+
+    /// Gives the job to those who are called.
+    pub fn call(&self, job: &Arc<Job>, call: Call) {
         // Helpers look at it all the time: written in vain, it would be taken from them.
         if self.desks.dismissed.load(SeqCst) {
             self.desks.dismissed.store(false, SeqCst);
         }
         for desk in &self.desks.desks {
-            if !Desks::hand_over(desk, job) && wake {
+            if !Desks::hand_over(desk, job) && call == Call::Everybody {
                 let (desks, job) = (Arc::clone(&self.desks), Arc::clone(job));
                 // Whichever thread takes this, it waits at its own desk.
                 self.threads.spawn(move || desks.attend(rayon::current_thread_index().unwrap_or(0), job));
@@ -133,17 +161,12 @@ impl Crew {
         self.desks.dismissed.store(true, SeqCst);
         &self.threads
     }
-
-    /// When short calls came.
-    pub fn pace(&self) -> &Pace {
-        &self.pace
-    }
 }
 
-/// How thick short calls come that nobody helped with, in nanoseconds. One thread at a time uses it.
+/// How thick short calls come that nobody helps with, in nanoseconds. It only guides: threads may use it at once.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// When the last began or ended.
+    /// When the last should be done.
     last: AtomicU64,
     /// How long those took that came close to one another.
     alone: AtomicU64,
@@ -159,28 +182,21 @@ fn now() -> u64 {
 }
 
 impl Pace {
-    /// A call begins: whether to wake somebody for it.
-    pub fn begin(&self) -> bool {
-        let now = now();
-        if now - self.last.swap(now, SeqCst) > LINGER.as_nanos() as u64 {
-            self.alone.store(0, SeqCst);
-        }
-        let wake = self.alone.load(SeqCst) >> self.vain.load(SeqCst).min(MOST_VAIN) >= ALONE.as_nanos() as u64;
-        if wake {
-            self.alone.store(0, SeqCst);
+    /// A call of so many shares begins while nobody is awake: whether to wake somebody for it.
+    pub fn wakes(&self, shares: usize) -> bool {
+        let (now, cost) = (now(), shares as u64 * SHARE.as_nanos() as u64);
+        let idle = now.saturating_sub(self.last.swap(now + cost, SeqCst));
+        let alone = if idle > LINGER.as_nanos() as u64 { 0 } else { self.alone.load(SeqCst) };
+        let wakes = alone >> self.vain.load(SeqCst).min(MOST_VAIN) >= ALONE.as_nanos() as u64;
+        if wakes {
             self.vain.fetch_add(1, SeqCst);
         }
-        wake
+        self.alone.store(if wakes { 0 } else { alone + cost }, SeqCst);
+        wakes
     }
 
     /// Helpers are awake.
     pub fn found(&self) {
         self.vain.store(0, SeqCst);
-    }
-
-    /// It ended, done by the caller alone.
-    pub fn end(&self) {
-        let now = now();
-        self.alone.fetch_add(now - self.last.swap(now, SeqCst), SeqCst);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-use super::crew::Crew;
+use super::crew::{Call, Crew};
 
 /// What the job does with part `i`, without its lifetime.
 struct Work(*const (dyn Fn(usize) + Sync));
@@ -88,11 +88,11 @@ impl<F: Fn(usize) + Sync> Parts<F> {
         Self { parts, work }
     }
 
-    /// Does all parts on the calling thread and with those helpers that come in time; for `wake` sleeping ones are woken.
+    /// Does all parts on the calling thread and with those of the called helpers that come in time.
     ///
     /// # Panics
     /// With the panic of a part; others may then not have been done.
-    pub fn run(self, crew: &Crew, wake: bool) {
+    pub fn run(self, crew: &Crew, call: Call) {
         let work: *const (dyn Fn(usize) + Sync + '_) = &self.work;
         // SAFETY: only the lifetime changes. The pointer is followed between `new` and the end of `close` alone, while
         // `self` lives.
@@ -106,7 +106,7 @@ impl<F: Fn(usize) + Sync> Parts<F> {
             caller: thread::current(),
             panic: Mutex::new(None),
         });
-        crew.call(&job, wake);
+        crew.call(&job, call);
         job.take(0);
         job.close();
         let panic = job.panic.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -65,6 +65,16 @@ pub fn configure(text: &str) -> Result<()> {
     set_num_threads(threads)
 }
 
+/// The pool for `threads` threads, or that of the parent that forked this process: to look at, without asking the system which
+/// process this is, which would take longer than all else before short work that nobody helps with.
+fn found_pool(threads: usize) -> Option<&'static Pool> {
+    if threads < 2 {
+        return None;
+    }
+    // SAFETY: pools are leaked, so a pointer found here stays valid.
+    unsafe { POOLS[threads].load(Ordering::Acquire).as_ref() }.or_else(|| pool(threads))
+}
+
 /// The pool for `threads` threads in this process.
 fn pool(threads: usize) -> Option<&'static Pool> {
     let slot = &POOLS[threads];
@@ -151,15 +161,15 @@ fn run_by_reference(run: &(impl Fn(usize) + Sync), index: usize) {
 pub struct Effort {
     /// Most threads for it.
     pub threads: usize,
-    /// Whether sleeping helpers are woken for it.
-    long: bool,
+    /// How many times the least for one thread it is.
+    shares: usize,
 }
 
 impl Effort {
     /// Of a job that is `shares` times the least for one thread, which should be 5 to 10 µs: helpers that are awake take
-    /// that. Sleeping ones are woken for at least [`LONG`] of them, or where calls come thick.
+    /// that. Sleeping ones are woken for much more, or where calls come thick.
     pub fn of(shares: usize) -> Self {
-        Self { threads: num_threads().min(shares).max(1), long: shares >= LONG }
+        Self { threads: num_threads().min(shares).max(1), shares }
     }
 
     /// On so many threads at most.
@@ -167,10 +177,6 @@ impl Effort {
         Self { threads: self.threads.min(threads).max(1), ..self }
     }
 }
-
-/// Shares that are worth waking a thread: 100 to 200 µs. On a virtual machine 100 µs of work took as long with a thread
-/// that had to be woken as without one, and half as long with one awake.
-const LONG: usize = 20;
 
 /// Runs `work` over parts of `0..count`, each of `part` items, or over all of it at once on the calling thread where that is
 /// as good.
@@ -182,19 +188,14 @@ where
     F: Fn(Range<usize>) + Sync,
 {
     let parts = count.div_ceil(part.max(1));
-    let Some(claim) = Claim::new(effort.threads.min(parts)) else { return work(0..count) };
-    let crew = &claim.0.crew;
-    let mut wake = effort.long;
-    if crew.is_awake() {
-        crew.pace().found();
-    } else if !wake {
-        wake = crew.pace().begin();
-        if !wake {
-            work(0..count);
-            return crew.pace().end();
+    let threads = effort.threads.min(parts);
+    let call = found_pool(threads).and_then(|pool| pool.crew.call_for(effort.shares));
+    match call.and_then(|call| Some((Claim::new(threads)?, call))) {
+        None => work(0..count),
+        Some((claim, call)) => {
+            Parts::new(parts, |i| work(i * part..count.min((i + 1) * part))).run(&claim.0.crew, call);
         }
     }
-    Parts::new(parts, |i| work(i * part..count.min((i + 1) * part))).run(crew, wake);
 }
 
 /// [`for_each_part`] for work without a shape of its own: two shares are `grain` items.

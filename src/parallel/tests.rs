@@ -82,7 +82,7 @@ fn a_helper_that_does_not_come_keeps_nobody_waiting() {
     parts::Parts::new(100, |_| {
         done.fetch_add(1, Ordering::Relaxed);
     })
-    .run(&crew, true);
+    .run(&crew, crew::Call::Everybody);
     assert_eq!(done.into_inner(), 100);
     drop(release);
 }
@@ -120,7 +120,7 @@ fn a_helper_stays_awake_and_leaves_when_dismissed() {
             helped.fetch_add(usize::from(std::thread::current().id() != caller), Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_micros(50));
         })
-        .run(&crew, true);
+        .run(&crew, crew::Call::Everybody);
     }
     assert!(helped.into_inner() > 0);
     let (answer, asked) = std::sync::mpsc::channel();
@@ -132,31 +132,17 @@ fn a_helper_stays_awake_and_leaves_when_dismissed() {
 #[test]
 fn short_calls_wake_helpers_when_they_come_thick() {
     let pace = crew::Pace::default();
-    let work = || std::thread::sleep(std::time::Duration::from_micros(20));
-    assert!((0..1000).any(|_| {
-        let wake = pace.begin();
-        work();
-        pace.end();
-        wake
-    }));
+    // So many calls of two shares until somebody is woken.
+    let calls = || (1..10_000).find(|_| pace.wakes(2)).expect("somebody is woken in the end");
+    let first = calls();
+    assert!((2..10).contains(&first));
     std::thread::sleep(std::time::Duration::from_millis(1));
-    assert!(!pace.begin());
+    assert!(!pace.wakes(19), "a call after a pause wakes nobody");
     // Where nobody came, the next attempts wait longer; where somebody did, not.
-    let calls = |pace: &crew::Pace| {
-        let mut calls = 0;
-        while !pace.begin() {
-            work();
-            pace.end();
-            calls += 1;
-        }
-        calls
-    };
-    for _ in 0..3 {
-        calls(&pace);
-    }
-    let patient = calls(&pace);
+    calls();
+    assert!(calls() > first);
     pace.found();
-    assert!(calls(&pace) < patient);
+    assert!(calls() <= first);
 }
 
 #[test]

@@ -7,19 +7,19 @@ use super::layer::{Layer, NoiseKind};
 use super::plan::Plan;
 use crate::dense::activation::activate;
 use crate::dense::forward::{AddTo, Real, softmax_rows};
-use crate::gemm::few_rows::FewRows;
+use crate::gemm::few_rows::multiply_few;
 use crate::gemm::matrix::MatrixMut;
 use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd};
 
-/// Whether rows of an input can be predicted here: up to half a panel, of floats, through layers that need no panel.
+/// Whether rows of an input can be predicted here: up to three quarters of a panel, of floats, through layers that need no panel.
 pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
     let by_rows = |layer: &Layer| match layer {
         Layer::Dense(_) | Layer::Activation(_) => true,
         Layer::Noise(noise) => noise.kind != NoiseKind::ClassicDropout,
         Layer::Rescaling { .. } => false,
     };
-    (1..=T::LANES / 2).contains(&rows) && matches!(input, Input::Float(_)) && plan.layers.iter().all(by_rows)
+    (1..=3 * T::LANES / 4).contains(&rows) && matches!(input, Input::Float(_)) && plan.layers.iter().all(by_rows)
 }
 
 /// Writes the outputs `[row][unit]` of the rows of `x`.
@@ -56,7 +56,7 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
                     // SAFETY: nobody writes the parameters.
                     let matrix = unsafe { parameters[place.kernel].get() };
                     let shape = (place.inputs, place.outputs);
-                    s.run(FewRows { x: given.take().unwrap_or(&values), matrix, shape, y: &mut next });
+                    multiply_few(S::LEVEL, given.take().unwrap_or(&values), matrix, shape, &mut next);
                     if let Some(bias) = place.bias {
                         // SAFETY: as above.
                         let bias = unsafe { parameters[bias].get() };

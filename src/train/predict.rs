@@ -13,13 +13,11 @@ use super::noise::Draw;
 use super::plan::Plan;
 use super::workspace::{Scratch, Workspace};
 use crate::dense::forward::Real;
+use crate::gemm::blocks::SHARE;
 use crate::gemm::panel::panels_at_once;
-use crate::parallel::{Member, Shared, View, team};
+use crate::parallel::{Effort, Shared, View, for_each_part};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Simd, dispatch};
-
-/// Multiply-adds below which the caller works alone: some 140 µs. Waking a thread whose core sleeps takes up to 50 µs.
-const SERIAL_WORK: usize = 1 << 23;
 
 /// Rows to predict.
 pub struct Predict<'a, T: Element> {
@@ -106,12 +104,14 @@ impl<T: Element> Kernel for Run<'_, T> {
         let panels = predict.rows.div_ceil(T::LANES);
         let samples = if let Job::Moments(moments) = &job { moments.count as usize } else { 1 };
         let work = predict.plan.parameters.iter().sum::<usize>() * predict.rows * samples;
-        let members = if work < SERIAL_WORK { 1 } else { crate::parallel::num_threads().min(panels) };
+        let effort = Effort::of(work / SHARE);
+        let part = panels.div_ceil(effort.threads).max(1);
+        let members = panels.div_ceil(part);
         let mut workspace = Workspace::new(predict.plan, members * group, members, false);
         let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
         let shared = Predicting { s, predict: &predict, pass, group };
-        team(members, |member| {
-            let mine = member.share(panels);
+        for_each_part(effort, panels, part, |mine| {
+            let member = mine.start / part;
             match &job {
                 Job::Outputs(out) => shared.outputs(member, mine, out),
                 Job::Moments(moments) => shared.moments(member, mine, moments),
@@ -120,7 +120,7 @@ impl<T: Element> Kernel for Run<'_, T> {
     }
 }
 
-/// A prediction in the hands of a team.
+/// A prediction in the hands of some threads, each with its own of the buffers.
 struct Predicting<'a, 'b, S, T: Element> {
     s: S,
     predict: &'b Predict<'a, T>,
@@ -131,8 +131,8 @@ struct Predicting<'a, 'b, S, T: Element> {
 
 impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
     /// The panels of a member in groups, each with the buffers' panels that it uses.
-    fn groups(&self, member: &Member, mine: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let (group, slot) = (self.group, member.index * self.group);
+    fn groups(&self, member: usize, mine: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (group, slot) = (self.group, member * self.group);
         mine.clone().step_by(group).map(move |first| {
             let panels = first..mine.end.min(first + group);
             (panels.clone(), slot..slot + panels.len())
@@ -155,7 +155,7 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
         }
     }
 
-    fn outputs(&self, member: &Member, mine: Range<usize>, out: &Shared<'_, T>) {
+    fn outputs(&self, member: usize, mine: Range<usize>, out: &Shared<'_, T>) {
         let (layers, units) = (self.predict.plan.layers.len(), self.predict.plan.outputs());
         let draws = self.predict.draws(None);
         let mut scratch = Scratch::new(self.predict.plan);
@@ -174,7 +174,7 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
         }
     }
 
-    fn moments(&self, member: &Member, mine: Range<usize>, moments: &Moments<'_>) {
+    fn moments(&self, member: usize, mine: Range<usize>, moments: &Moments<'_>) {
         let plan = self.predict.plan;
         let layers = plan.layers.len();
         let start = plan.first_noise().unwrap_or(layers);
