@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use super::batch::Pass;
+use super::batch::{Batch, Pass};
 use super::gradient_work::{GradientWork, groups};
 use super::jobs::Job;
 use super::layer::Limits;
-use super::noise::Draw;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
 use super::plan::DensePlace;
 use super::skip::mask_start;
@@ -43,10 +42,8 @@ pub struct PhaseTwo<'a, 'b, S, T: Element> {
     pub mine: Range<usize>,
     /// The member.
     pub member: &'a Member<'a>,
-    /// Rows of the batch.
-    pub batch: usize,
-    /// Its stochastic layers.
-    pub draws: &'a [Draw],
+    /// The batch.
+    pub batch: &'a Batch<'a>,
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {
@@ -86,7 +83,8 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     fn job<Q: Sink<T>>(&self, job: &Job, sink: impl Copy + Fn(usize) -> Q) {
         let place = self.place(job);
         let stride = row_stride::<T>(place.outputs);
-        let panels = self.batch.div_ceil(T::LANES);
+        let batch = self.batch.rows.len();
+        let panels = batch.div_ceil(T::LANES);
         // SAFETY: values and output gradients are only read between the barriers of phase two.
         let (x, dy) = unsafe {
             (
@@ -95,15 +93,15 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
             )
         };
         let x_stride = place.inputs * T::LANES;
-        let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch: self.batch };
+        let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch };
         let bias = place.bias.filter(|_| job.rows.start == 0).map(sink);
         let mut kernel = sink(place.kernel);
-        let work = GradientWork::new::<T>(&place, self.draws, self.batch);
+        let work = GradientWork::new::<T>(&place, self.batch.draws, batch);
         match work {
             GradientWork::All => kernel.take_product(self.s, operands, job.rows.clone(), place.outputs),
             GradientWork::Inputs(size) => {
                 let group = |rows: Range<usize>| RowGroup { kept: self.inputs(&place, job, rows.start), rows };
-                let groups: Vec<_> = groups(size, self.batch).map(group).collect();
+                let groups: Vec<_> = groups(size, batch).map(group).collect();
                 operands.run_groups(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
             }
             GradientWork::Thin(size) => {
@@ -112,7 +110,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
                     outputs: self.kept(place.output_noise, place.layer + 1, rows.start),
                     rows,
                 };
-                let groups: Vec<_> = groups(size, self.batch).map(group).collect();
+                let groups: Vec<_> = groups(size, batch).map(group).collect();
                 operands.run_thin(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
             }
         }
@@ -124,10 +122,10 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     /// Which of the features of a value dropout kept in row `row` of the batch; all without a layer whose masks rows share.
     fn kept(&self, noise: Option<usize>, value: usize, row: usize) -> &Kept {
         let buffers = &self.pass.buffers;
-        let shared = |&noise: &usize| self.draws[noise].noise.panels_per_mask(T::LANES).is_some();
+        let shared = |&noise: &usize| self.batch.draws[noise].noise.panels_per_mask(T::LANES).is_some();
         let Some(noise) = noise.filter(shared) else { return &buffers.whole[value] };
-        let panels = 0..self.batch.div_ceil(T::LANES);
-        let panel = mask_start::<T>(&self.draws[noise], &panels, 0, row / T::LANES);
+        let panels = 0..self.batch.rows.len().div_ceil(T::LANES);
+        let panel = mask_start::<T>(&self.batch.draws[noise], &panels, 0, row / T::LANES);
         // SAFETY: what was kept is only read between the barriers of phase two.
         unsafe { &buffers.kept[noise].view()[panel] }
     }

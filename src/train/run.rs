@@ -224,8 +224,7 @@ where
                 jobs: &self.jobs,
                 mine: mine.clone(),
                 member,
-                batch: rows.len(),
-                draws: &draws,
+                batch: &batch,
             };
             with_rule(&run.optimizer, run.learning_rates[number], step, two);
             if member.index == 0 && self.started.elapsed() >= run.budget {
