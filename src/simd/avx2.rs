@@ -8,6 +8,7 @@ use super::avx2_bits::{
 };
 use super::avx2_masks::{Mask32, Mask64, first_f32, first_f64};
 use super::avx2_moves::{Moves, lanes_f32, lanes_f64, same};
+use super::links::LaneLinks;
 use super::transpose::{avx2_f32, avx2_f64};
 use super::{Kernel, Level, Simd, Vector};
 
@@ -87,6 +88,7 @@ macro_rules! avx2_vector {
             type Mask = $mask;
             type Bits = (__m256i, __m256i);
             type Moves = Moves;
+            type Links = LaneLinks;
 
             #[inline(always)]
             fn splat(_: Avx2, x: $float) -> Self {
@@ -150,6 +152,11 @@ macro_rules! avx2_vector {
                     $storeu(p, $from_f32(a));
                     $storeu(second, $from_f32(b));
                 }
+            }
+
+            #[inline(always)]
+            fn link(self, from: Self, links: LaneLinks) -> Self {
+                Self::read(Avx2(()), &links.link(self.to_lanes(), from.to_lanes()))
             }
 
             #[inline(always)]

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512_links::{Links8, Links16};
 use super::transpose::{avx512_f32, avx512_f64};
 use super::{Kernel, Level, Mask, Simd, Vector};
 
@@ -126,7 +127,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 macro_rules! avx512_vector {
     (
         $vector:ident, $float:ty, $bits:ty, $mask:ty,
-        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident, $expand:ident, $compress:ident, $lanes:expr, $permute:ident,
+        $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident, $mask_storeu:ident, $stream:ident, $expand:ident, $compress:ident, $lanes:expr, $permute:ident, $links:ident,
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident, $min:ident, $max:ident,
         $sqrt:ident, $abs:ident, $and:ident, $or:ident, $xor:ident, $roundscale:ident, $cmp:ident,
         $blend:ident, $maskz_mov:ident, $getexp:ident, $getmant:ident, $scalef:ident, $test:ident, $set1_bits:ident,
@@ -138,6 +139,7 @@ macro_rules! avx512_vector {
             type Mask = $mask;
             type Bits = __m512i;
             type Moves = (__m512i, $mask);
+            type Links = $links;
 
             #[inline(always)]
             fn splat(_: Avx512, x: $float) -> Self {
@@ -182,6 +184,11 @@ macro_rules! avx512_vector {
             unsafe fn pack(self, p: *mut $float, (from, _): Self::Moves) {
                 // SAFETY: as in `spread`.
                 unsafe { $storeu(p, $permute(self.0, !0, from, self.0)) }
+            }
+
+            #[inline(always)]
+            fn link(self, from: Self, links: $links) -> Self {
+                Self(op!($permute(self.0, links.to, links.from, from.0)))
             }
 
             #[inline(always)]
@@ -351,6 +358,7 @@ avx512_vector!(
     _mm512_maskz_compress_epi32,
     _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
     _mm512_mask_permutexvar_ps,
+    Links16,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -390,6 +398,7 @@ avx512_vector!(
     _mm512_maskz_compress_epi64,
     _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
     _mm512_mask_permutexvar_pd,
+    Links8,
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,

@@ -52,9 +52,12 @@ mod avx2_masks;
 mod avx2_moves;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_links;
 mod half;
 mod halves;
 mod level;
+mod links;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
@@ -72,6 +75,7 @@ pub use avx512::Avx512;
 pub use half::Half;
 pub use halves::Halves;
 pub use level::{Level, available, dispatch, dispatch_at, level, pin};
+pub use links::Links;
 pub use scalar::Scalar;
 pub use vector::{Element, Kernel, Mask, Simd, V, Vector};
 

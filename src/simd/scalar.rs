@@ -1,5 +1,6 @@
 //! Layer 0: the scalar level: plain Rust on arrays of lanes, fallback and oracle of the others.
 
+use super::links::LaneLinks;
 use super::{Element, Kernel, Level, Mask, Simd, Vector};
 
 /// The token of the scalar level, which every processor has.
@@ -79,6 +80,7 @@ macro_rules! scalar_vector {
             type Mask = LaneBits<$lanes>;
             type Bits = [$bits; $lanes];
             type Moves = u32;
+            type Links = LaneLinks;
 
             #[inline(always)]
             fn splat(_: Scalar, x: $float) -> Self {
@@ -132,6 +134,11 @@ macro_rules! scalar_vector {
                     // SAFETY: the caller promises all lanes.
                     unsafe { *p.add(place) = lane };
                 }
+            }
+
+            #[inline(always)]
+            fn link(self, from: Self, links: LaneLinks) -> Self {
+                Self::read(Scalar, &links.link(self.to_lanes(), from.to_lanes()))
             }
 
             #[inline(always)]

@@ -154,6 +154,17 @@ impl<T: Probe> Kernel for Moves<T> {
                 expected[lane] = from[place];
             }
             assert_eq!(spread[..n], expected, "{:?}: {bits:b} spread", S::LEVEL);
+            for place in [0, (n - chosen.len()) / 2, n - chosen.len().max(1)] {
+                let linked = |links| V::<S, T>::read(s, &old).link(V::<S, T>::read(s, &from), links).to_lanes();
+                let (mut gathered, mut scattered) = (old.clone(), old.clone());
+                for (rank, &lane) in chosen.iter().enumerate() {
+                    gathered[place + rank] = from[lane];
+                    scattered[lane] = from[place + rank];
+                }
+                let (to, back) = (linked(Links::gathering(s, bits, place)), linked(Links::scattering(s, bits, place)));
+                assert_eq!(to[..n], gathered, "{:?}: {bits:b} gathered at {place}", S::LEVEL);
+                assert_eq!(back[..n], scattered, "{:?}: {bits:b} scattered from {place}", S::LEVEL);
+            }
         }
     }
 }

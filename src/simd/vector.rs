@@ -1,6 +1,7 @@
 //! Layer 0: the traits that kernels are written over: token, vector, lane mask, element type.
 
 use super::Level;
+use super::links::Links;
 use crate::aligned::Zeroable;
 
 /// A level's token: proof that the processor has its instructions.
@@ -141,6 +142,8 @@ pub trait Vector: Copy + Send + Sync {
     type Bits: Copy;
     /// Which lanes move where.
     type Moves: Copy;
+    /// The same between registers.
+    type Links: Links<Self::Token>;
 
     /// Number of lanes, the same on every level.
     const LANES: usize = 64 / size_of::<Self::Elem>();
@@ -237,6 +240,9 @@ pub trait Vector: Copy + Send + Sync {
     /// # Safety
     /// `LANES` elements at `p` are writable.
     unsafe fn pack(self, p: *mut Self::Elem, moves: Self::Moves);
+
+    /// Lanes of `from` replace those that they are linked to; the others stay.
+    fn link(self, from: Self, links: Self::Links) -> Self;
 
     /// Stores the first `n <= LANES` lanes.
     ///

@@ -6,11 +6,12 @@
 //!
 //! * [`tiles`]: all of it; each tile done with [`at_once`], or [`late`], while the next is computed.
 //! * [`groups`]: rows in groups that kept different inputs.
-//! * [`thin`]: rows in groups that kept different inputs and outputs.
+//! * [`thin`]: rows in groups that kept different inputs and outputs; with AVX-512 in [`strips`].
 
 mod at_once;
 mod groups;
 mod late;
+mod strips;
 mod thin;
 mod tiles;
 
@@ -136,7 +137,7 @@ impl<T: Element> Outer<'_, T> {
     /// more follows its last row.
     ///
     /// # Panics
-    /// Where a slice is too short for the shapes, or an input is not among `rows`.
+    /// Where a slice is too short for the shapes, an input is not among `rows`, or there are more than [`BLOCK_ROWS`] of these.
     pub fn run_thin<S: Simd>(
         self,
         s: S,

@@ -58,9 +58,9 @@ fn number(index: usize) -> f64 {
     (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) as f64 / 2f64.powi(64) - 0.5
 }
 
-/// Whether a mask with `seed` keeps element `index`.
+/// Whether a mask with `seed` keeps element `index`: some keep half of them, some most, some few, some none.
 fn keeps(seed: usize, index: usize) -> bool {
-    number(seed * 1_000_003 + index * 7 + 1) > 0.0
+    number(seed * 1_000_003 + index * 7 + 1) > [0.0, -0.3, 0.0, 0.43, 0.5][seed % 5]
 }
 
 impl<T: Element> Case<T> {
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn row_groups_add_to_where_both_sides_were_kept(batch in 1_usize..70, inputs in 1_usize..110, outputs in 1_usize..250) {
+    fn row_groups_add_to_where_both_sides_were_kept(batch in 1_usize..90, inputs in 1_usize..110, outputs in 1_usize..500) {
         check::<f32>(batch, inputs, outputs, Way::Thin(16));
         check::<f32>(batch, inputs, outputs, Way::Thin(batch));
         check::<f64>(batch, inputs, outputs, Way::Thin(24));
