@@ -9,10 +9,10 @@ use std::ops::Range;
 use super::driver::Epilogue;
 use super::matrix::{Matrix, MatrixMut};
 use super::pack::pack;
-use super::panel::{PanelProduct, panels_at_once};
+use super::panel::{KernelBlock, PanelProduct, columns_of_blocks, panels_at_once};
 use super::scatter::Scatter;
 use super::scratch::with_scratch;
-use crate::parallel::{Effort, Shared, for_each_part};
+use crate::parallel::{Effort, Shared, View, for_each_part};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at};
 
 /// Panels of a block. With 1024 features their inputs fill half of a second-level cache, and `B` is read once for 128 rows; with
@@ -108,21 +108,31 @@ impl<T: Element> Kernel for Rows<'_, '_, T> {
         with_scratch(inputs + outputs, |room: *mut T| {
             // SAFETY: the room holds both. Packed into strips of `LANES` rows, rows are panels. These rows of `C` are this
             // thread's.
-            let (from, to, target) = unsafe {
+            let (from, outputs, target) = unsafe {
                 pack(s, a.block(rows.clone(), 0..k), T::LANES, room);
                 (
-                    std::slice::from_raw_parts(room, inputs),
+                    View::new(std::slice::from_raw_parts(room, inputs)),
                     std::slice::from_raw_parts_mut(room.add(inputs), outputs),
                     c.part(rows.start * n..rows.end * n),
                 )
             };
-            match *b {
-                Stored::Rows(kernel) => PanelProduct { shape: (k, *n), kernel, count, from, to: &mut *to }.forward(s),
-                Stored::Columns(kernel) => {
-                    PanelProduct { shape: (*n, k), kernel, count, from, to: &mut *to }.backward(s)
+            let (to, strides) = (Shared::new(&mut *outputs), (k * T::LANES, n * T::LANES));
+            // SAFETY: as above.
+            unsafe {
+                match *b {
+                    Stored::Rows(kernel) => {
+                        let product = PanelProduct { shape: (k, *n), kernel, count, from, to, strides };
+                        let blocks = KernelBlock::of_rows::<T>(&(0..k), &columns_of_blocks::<T>(*n));
+                        for (index, block) in blocks.iter().enumerate() {
+                            product.forward(s, block, blocks.get(index + 1));
+                        }
+                    }
+                    Stored::Columns(kernel) => {
+                        PanelProduct { shape: (*n, k), kernel, count, from, to, strides }.backward(s, 0..*n);
+                    }
                 }
             }
-            let each = target.chunks_mut(T::LANES * n).zip(to.chunks_exact(n * T::LANES));
+            let each = target.chunks_mut(T::LANES * n).zip(outputs.chunks_exact(n * T::LANES));
             for (target, panel) in each {
                 s.run(Scatter { panel, rows: target, stride: *n });
             }

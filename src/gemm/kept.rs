@@ -74,14 +74,17 @@ pub fn among<'a>(list: &'a [u32], range: &Range<usize>) -> &'a [u32] {
 }
 
 impl<T: Element> PanelProduct<'_, T> {
-    /// The part of [`PanelProduct::forward`] that one block of the kernel has, from the kept inputs to the kept outputs, which stand one
-    /// after another at the start of the panels `to`; [`Spread`] brings them to their places when all blocks are done. What of block `next`
-    /// is kept is asked for, ahead of its product.
+    /// [`PanelProduct::forward`] from the kept inputs of a block to its kept outputs, which stand one after another from the place of
+    /// its first output on; [`Spread`] brings them to their places when all blocks are done. What of block `next` is kept is asked for,
+    /// ahead of its product.
+    ///
+    /// # Safety
+    /// As [`PanelProduct::forward`].
     ///
     /// # Panics
     /// As [`PanelProduct::forward`], and for features out of range.
-    pub fn forward_kept<S: Simd>(
-        mut self,
+    pub unsafe fn forward_kept<S: Simd>(
+        &self,
         s: S,
         (inputs, outputs): (&Kept, &Kept),
         (block, next): (&KernelBlock, Option<&KernelBlock>),
@@ -90,6 +93,7 @@ impl<T: Element> PanelProduct<'_, T> {
         let (k, n) = self.shape;
         let panels = self.panels(k, n);
         assert!(inputs.lanes.len() == k.div_ceil(T::LANES) && outputs.lanes.len() == n.div_ceil(T::LANES));
+        assert!(block.rows.end <= k && block.columns.end <= n);
         let (rows, columns) = (among(&inputs.list, &block.rows), &block.columns);
         let [first, end] = [columns.start, columns.end].map(|column| outputs.at::<T>(column).before as usize);
         // Room for a vector that begins after the last output, and an odd number of cache lines, so that the rows do not fall into a few
@@ -110,7 +114,7 @@ impl<T: Element> PanelProduct<'_, T> {
                 width: next.columns.len(),
                 rows: Packed(Listed(among(&inputs.list, &next.rows))),
             }),
-            panels: panels.starting_at(0, first),
+            panels: panels.starting_at(0, columns.start),
         });
     }
 }
@@ -165,11 +169,13 @@ impl<T: Element> Pack<'_, T> {
     }
 }
 
-/// Moves features that stand one after another at the start of a panel to their places; the others become 0.
+/// Moves kept features of a panel that stand one after another at the start of a range to their places; the others become 0.
 pub struct Spread<'a, T> {
-    /// The panel `[feature][lane]`.
+    /// The features of the panel in that range, `[feature][lane]`.
     pub panel: &'a mut [T],
-    /// The features.
+    /// The first feature.
+    pub first: usize,
+    /// The features that are kept.
     pub kept: &'a Kept,
 }
 
@@ -178,14 +184,17 @@ impl<T: Element> Kernel for Spread<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (panel, mut from) = (self.panel, self.kept.list.len());
-        assert!(self.kept.lanes.len() == (panel.len() / T::LANES).div_ceil(T::LANES) && from * T::LANES <= panel.len());
+        let Self { panel, first, kept } = self;
+        let range = first..first + panel.len() / T::LANES;
+        let mut left = among(&kept.list, &range);
         // From the end on, so that none is overwritten before it has moved.
-        for to in (0..panel.len() / T::LANES).rev() {
+        for to in (0..range.len()).rev() {
             let mut vector = V::<S, T>::zero(s);
-            if self.kept.lanes[to / T::LANES].bits >> (to % T::LANES) & 1 == 1 {
-                from -= 1;
-                vector = V::<S, T>::read(s, &panel[from * T::LANES..]);
+            if let Some((&last, others)) = left.split_last()
+                && last as usize == first + to
+            {
+                left = others;
+                vector = V::<S, T>::read(s, &panel[left.len() * T::LANES..]);
             }
             vector.write(&mut panel[to * T::LANES..]);
         }

@@ -11,6 +11,7 @@ use super::steps::{All, Listed, Steps};
 use super::tile::{
     Across, Broadcast, Picked, ROWS_AHEAD, Rows, Stride, Target, Vectors, accumulate, rows_of_tiles, zeros,
 };
+use crate::parallel::{Shared, View};
 use crate::simd::{Element, Kernel, Level, Simd, Vector};
 
 /// Panels that are multiplied at a time on a level: as many as keep a tile at least as tall as wide.
@@ -21,7 +22,7 @@ pub fn panels_at_once(level: Level) -> usize {
     }
 }
 
-/// A kernel and the panels on both sides of it, one after another without gaps.
+/// A kernel and the panels on both sides of it. A product reads and writes some features of them; who has the others is no matter.
 pub struct PanelProduct<'a, T> {
     /// `k` inputs and `n` outputs.
     pub shape: (usize, usize),
@@ -30,53 +31,68 @@ pub struct PanelProduct<'a, T> {
     /// How many panels.
     pub count: usize,
     /// Panels that are read.
-    pub from: &'a [T],
+    pub from: View<'a, T>,
     /// Panels that are written.
-    pub to: &'a mut [T],
+    pub to: Shared<'a, T>,
+    /// Elements from one panel to the next, of those read and of those written.
+    pub strides: (usize, usize),
 }
 
 impl<T: Element> PanelProduct<'_, T> {
-    /// `y[j][lane] = Σᵢ W[i, j] · x[i][lane]` for panels `from` of inputs and `to` of outputs.
+    /// The part that one block of the kernel has in `y[j][lane] = Σᵢ W[i, j] · x[i][lane]`, for panels `from` of inputs and `to` of
+    /// outputs: chains begin with the first input, and blocks further down carry them on. Block `next` is asked for meanwhile.
+    ///
+    /// # Safety
+    /// While this runs nobody writes the block's inputs, and nobody else has its outputs.
     ///
     /// # Panics
     /// Where a slice is shorter than the shapes say.
-    pub fn forward<S: Simd>(mut self, s: S) {
+    pub unsafe fn forward<S: Simd>(&self, s: S, block: &KernelBlock, next: Option<&KernelBlock>) {
         let (k, n) = self.shape;
         let panels = self.panels(k, n);
-        for (KernelBlock { rows, columns }, next) in KernelBlock::all::<T>(k, n) {
-            s.run(Product {
-                steps: All(rows.len()),
-                a: Broadcast { start: self.kernel[rows.start * n + columns.start..].as_ptr(), rows: Across, step: n },
-                m: columns.len(),
-                carry: rows.start > 0,
-                next: next.map(|next| Block {
-                    start: self.kernel[next.rows.start * n + next.columns.start..].as_ptr(),
-                    step: n,
-                    width: next.columns.len(),
-                    rows: All(next.rows.len()),
-                }),
-                panels: panels.starting_at(rows.start, columns.start),
-            });
-        }
+        let KernelBlock { rows, columns } = block;
+        assert!(rows.end <= k && columns.end <= n);
+        // A block may have no rows, and begin after the last.
+        let start = |block: &KernelBlock| self.kernel.as_ptr().wrapping_add(block.rows.start * n + block.columns.start);
+        s.run(Product {
+            steps: All(rows.len()),
+            a: Broadcast { start: start(block), rows: Across, step: n },
+            m: columns.len(),
+            carry: rows.start > 0,
+            next: next.map(|next| Block {
+                start: start(next),
+                step: n,
+                width: next.columns.len(),
+                rows: All(next.rows.len()),
+            }),
+            panels: panels.starting_at(rows.start, columns.start),
+        });
     }
 
-    /// `dx[i][lane] = Σⱼ W[i, j] · dy[j][lane]` for panels `from` of output gradients and `to` of input gradients.
+    /// `dx[i][lane] = Σⱼ W[i, j] · dy[j][lane]` of inputs `rows`, for panels `from` of output gradients and `to` of input gradients.
+    ///
+    /// # Safety
+    /// While this runs nobody writes the output gradients, and nobody else has these inputs' gradients.
     ///
     /// # Panics
     /// As [`PanelProduct::forward`].
-    pub fn backward<S: Simd>(mut self, s: S) {
+    pub unsafe fn backward<S: Simd>(&self, s: S, rows: Range<usize>) {
         let (k, n) = self.shape;
-        let panels = self.panels(n, k);
-        let a = Broadcast { start: self.kernel.as_ptr(), rows: Stride(n), step: 1 };
-        s.run(Product { steps: All(n), a, m: k, carry: false, next: None, panels });
+        let panels = self.panels(n, k).starting_at(0, rows.start);
+        assert!(rows.end <= k);
+        let a = Broadcast { start: self.kernel[rows.start * n..].as_ptr(), rows: Stride(n), step: 1 };
+        s.run(Product { steps: All(n), a, m: rows.len(), carry: false, next: None, panels });
     }
 
     /// [`PanelProduct::backward`] for some inputs from some outputs: as if the other outputs' gradients were 0; other inputs are
     /// left alone.
     ///
+    /// # Safety
+    /// As [`PanelProduct::backward`], for these inputs and outputs.
+    ///
     /// # Panics
     /// As [`PanelProduct::backward`], and for indices out of range.
-    pub fn backward_part<S: Simd>(mut self, s: S, part: Part<'_>) {
+    pub unsafe fn backward_part<S: Simd>(&self, s: S, part: Part<'_>) {
         let (k, n) = self.shape;
         let panels = self.panels(n, k);
         part.check(self.shape);
@@ -84,11 +100,16 @@ impl<T: Element> PanelProduct<'_, T> {
     }
 
     /// Pointers to the panels, of `from` and `to` features, which lie in the slices, or this panics.
-    pub(super) fn panels(&mut self, from: usize, to: usize) -> Panels<T> {
-        let (count, b_stride, c_stride) = (self.count, from * T::LANES, to * T::LANES);
+    pub(super) fn panels(&self, from: usize, to: usize) -> Panels<T> {
+        let (count, (b_stride, c_stride)) = (self.count, self.strides);
         assert_eq!(self.kernel.len(), self.shape.0 * self.shape.1);
-        assert!(count * b_stride <= self.from.len() && count * c_stride <= self.to.len(), "{count} panels in a slice");
-        Panels { b: self.from.as_ptr(), b_stride, c: self.to.as_mut_ptr(), c_stride, count }
+        assert!(from * T::LANES <= b_stride && to * T::LANES <= c_stride);
+        let all = |stride: usize, features: usize| match count {
+            0 => 0..0,
+            _ => 0..(count - 1) * stride + features * T::LANES,
+        };
+        let (b, c) = (self.from.at(all(b_stride, from)), self.to.at(all(c_stride, to)));
+        Panels { b, b_stride, c, c_stride, count }
     }
 }
 
@@ -112,12 +133,13 @@ impl<T: Element> Panels<T> {
 /// Bytes of a kernel that all panels use before the next: half a second-level cache.
 const BLOCK: usize = 1 << 19;
 
-/// Bytes of a row of such a block, a page: longer rows would be so few that a tile's chains were carried on every few steps.
+/// Most bytes of a row of such a block, a page: longer rows would be so few that a tile's chains were carried on every few steps. Rows
+/// shorter than half of it are not more, for the sake of the panels that stream past.
 const ROW: usize = 1 << 12;
 
 /// A block of a kernel that all panels use before the next. Its rows are few pages, whose addresses a processor keeps at hand;
 /// going down whole columns of a few MiB, each row another page, a product ran at half the speed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelBlock {
     /// Inputs.
     pub rows: Range<usize>,
@@ -126,28 +148,31 @@ pub struct KernelBlock {
 }
 
 impl KernelBlock {
-    /// The blocks of a kernel of `k` rows and `n` columns, each with the next: down the rows, then on to other columns.
-    pub fn all<T: Element>(k: usize, n: usize) -> impl Iterator<Item = (Self, Option<Self>)> {
-        let vectors = n.div_ceil(T::LANES);
-        let width = vectors.div_ceil((n * size_of::<T>()).div_ceil(ROW).max(1)).max(1) * T::LANES;
-        let height = (BLOCK / size_of::<T>() / width.min(n).max(1)).max(1);
-        let at = move |row: usize, column: usize| {
-            let exists = row < k.max(1) && column < n;
-            exists.then(|| Self { rows: row..k.min(row + height), columns: column..n.min(column + width) })
-        };
-        let after =
-            move |block: &Self| at(block.rows.end.max(1), block.columns.start).or_else(|| at(0, block.columns.end));
-        std::iter::successors(at(0, 0), after).map(move |block| {
-            let next = after(&block);
-            (block, next)
-        })
+    /// The blocks of rows `rows` of a kernel: down the rows of some columns, then on to the next columns. Blocks of no rows begin chains
+    /// of no inputs.
+    pub fn of_rows<T: Element>(rows: &Range<usize>, columns: &[Range<usize>]) -> Vec<Self> {
+        let mut blocks = Vec::new();
+        for columns in columns {
+            let height = BLOCK / size_of::<T>() / columns.len().max(ROW / size_of::<T>() / 2);
+            for start in (rows.start..rows.end.max(rows.start + 1)).step_by(height) {
+                blocks.push(Self { rows: start..rows.end.min(start + height), columns: columns.clone() });
+            }
+        }
+        blocks
     }
 }
 
-/// Cuts the `k` rows of a kernel of `n` columns into strips of about a block's size.
-pub fn strips<T: Element>(k: usize, n: usize) -> impl Iterator<Item = Range<usize>> {
-    let rows = (BLOCK / size_of::<T>() / n.max(1)).max(48);
-    (0..k).step_by(rows).map(move |start| start..k.min(start + rows))
+/// Cuts `n` columns of a kernel into as few as fit into a row of a block, about as many each; whole vectors, but for the last.
+pub fn columns_of_blocks<T: Element>(n: usize) -> Vec<Range<usize>> {
+    let vectors = n.div_ceil(T::LANES);
+    let width = vectors.div_ceil((n * size_of::<T>()).div_ceil(ROW).max(1)).max(1) * T::LANES;
+    (0..n).step_by(width).map(|start| start..n.min(start + width)).collect()
+}
+
+/// Cuts some rows of a kernel of `n` columns into strips of about a block's size.
+pub fn strips<T: Element>(rows: Range<usize>, n: usize) -> impl Iterator<Item = Range<usize>> {
+    let height = (BLOCK / size_of::<T>() / n.max(1)).max(48);
+    rows.clone().step_by(height).map(move |start| start..rows.end.min(start + height))
 }
 
 /// Which inputs and outputs of a layer take part in a product, ascending.

@@ -1,7 +1,7 @@
 //! Layer 0: threads. How many, a pool of them for each process, and the two ways to use it.
 //!
 //! * [`for_each_range`], [`for_each_part`]: independent pieces of one range, for work without steps.
-//! * [`team`]: the same closure on several threads at once, with a [`Barrier`] between steps.
+//! * [`team`]: the same closure on several threads at once, with a [`Barrier`] between steps, or work handed on from one to the next.
 //!
 //! The caller is always one of the threads. Where the pool is busy with somebody else's call, the caller works alone:
 //! nothing waits for a thread, and results never depend on how many there were (`docs/numerics.md`).
@@ -10,10 +10,13 @@ mod barrier;
 mod crew;
 mod parts;
 mod pool;
+mod relay;
 mod shared;
+mod waiting;
 
 pub use barrier::Barrier;
 pub use pool::{Effort, MAX_THREADS, configure, for_each_part, for_each_range, num_threads, set_num_threads, team};
+use relay::Relay;
 pub use shared::{Shared, View};
 
 /// One of the threads of a [`team`].
@@ -23,9 +26,33 @@ pub struct Member<'a> {
     /// How many there are.
     pub size: usize,
     barrier: &'a Barrier,
+    relay: &'a Relay,
 }
 
 impl Member<'_> {
+    /// A team of the calling thread alone.
+    pub fn alone<R>(work: impl FnOnce(&Member<'_>) -> R) -> R {
+        work(&Member { index: 0, size: 1, barrier: &Barrier::new(1), relay: &Relay::new(1) })
+    }
+
+    /// How many pieces this member has handed on.
+    #[inline]
+    pub fn handed_on(&self) -> usize {
+        self.relay.count(self.index)
+    }
+
+    /// Hands a piece of work on: what this member wrote before is visible to who waits for it.
+    #[inline]
+    pub fn hand_on(&self) {
+        self.relay.hand_on(self.index);
+    }
+
+    /// Waits until member `index` has handed on `count` pieces in all.
+    #[inline]
+    pub fn wait_for(&self, index: usize, count: usize) {
+        self.relay.wait_for(index, count);
+    }
+
     /// Waits until every member has come here. What members wrote before is visible to all after.
     #[inline]
     pub fn wait(&self) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::crew::Crew;
 use super::parts::Parts;
-use super::{Barrier, Member};
+use super::{Barrier, Member, Relay};
 use crate::error::{Error, Result};
 
 /// More threads than this are refused.
@@ -131,12 +131,13 @@ where
 {
     let claim = Claim::new(threads.min(num_threads()));
     let size = claim.as_ref().map_or(1, |claim| claim.0.crew.size() + 1);
-    let barrier = Barrier::new(size);
+    let (barrier, relay) = (Barrier::new(size), Relay::new(size));
     let run = |index| {
-        let member = Member { index, size, barrier: &barrier };
+        let member = Member { index, size, barrier: &barrier, relay: &relay };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&member)));
         if let Err(panic) = outcome {
             barrier.break_up();
+            relay.break_up();
             resume_unwind(panic);
         }
     };

@@ -40,6 +40,15 @@ impl<'a, T> View<'a, T> {
         Self(Shared { start: slice.as_ptr().cast_mut(), len: slice.len(), lifetime: PhantomData })
     }
 
+    /// The address of the first element of a range.
+    ///
+    /// # Panics
+    /// Where the range leaves the slice.
+    #[track_caller]
+    pub fn at(&self, range: Range<usize>) -> *const T {
+        self.0.at(range)
+    }
+
     /// The slice.
     ///
     /// # Safety
@@ -84,6 +93,15 @@ impl<'a, T> Shared<'a, T> {
     pub fn at(&self, range: Range<usize>) -> *mut T {
         assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {} elements", self.len);
         self.start.wrapping_add(range.start)
+    }
+
+    /// A range of it.
+    ///
+    /// # Panics
+    /// Where the range leaves the slice.
+    #[track_caller]
+    pub fn range(&self, range: Range<usize>) -> Self {
+        Self { start: self.at(range.clone()), len: range.len(), lifetime: PhantomData }
     }
 
     /// All of it, to read.

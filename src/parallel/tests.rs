@@ -159,6 +159,40 @@ fn nobody_passes_a_barrier_early() {
 }
 
 #[test]
+fn pieces_are_handed_on_in_order() {
+    const PIECES: usize = 500;
+    let cells = [const { AtomicUsize::new(0) }; PIECES];
+    team(2, |member| {
+        for (piece, cell) in cells.iter().enumerate() {
+            if member.index > 0 {
+                member.wait_for(member.index - 1, piece + 1);
+            }
+            assert_eq!(cell.load(Ordering::Relaxed), member.index);
+            cell.store(member.index + 1, Ordering::Relaxed);
+            member.hand_on();
+            assert_eq!(member.handed_on(), piece + 1);
+            if piece % 100 == 0 {
+                // Long enough for who waits to fall asleep.
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        member.wait_for(member.size - 1, PIECES);
+        assert!(cells.iter().all(|cell| cell.load(Ordering::Relaxed) == member.size));
+    });
+}
+
+#[test]
+fn a_panic_frees_who_waits_for_a_piece() {
+    let outcome = std::panic::catch_unwind(|| {
+        team(2, |member| {
+            assert!(member.index + 1 < member.size, "last member fails");
+            member.wait_for(member.size - 1, 1);
+        });
+    });
+    assert!(outcome.is_err());
+}
+
+#[test]
 fn a_panic_of_one_member_frees_the_others_and_reaches_the_caller() {
     let outcome = std::panic::catch_unwind(|| {
         team(2, |member| {

@@ -301,5 +301,5 @@ impl<T: Element> Part<'_, '_, T> {
 /// Turns up to `LANES` rows into a panel.
 fn gather<S: Simd, T: Element>(s: S, rows: &[T], width: usize, panel: &mut [T]) {
     let input = Input::Float(rows);
-    s.run(Gather { input, width, rescaling: None, rows: 0..rows.len() / width, panel });
+    s.run(Gather { input, width, columns: 0..width, rescaling: None, rows: 0..rows.len() / width, panel });
 }

@@ -280,7 +280,14 @@ impl<T: Element> Kernel for Part<'_, '_, T> {
             let count = range.len();
             numbers.iter_mut().zip(range.clone()).for_each(|(number, row)| *number = row as i64);
             let input = Input::Float(pred);
-            s.run(Gather { input, width: *units, rescaling: None, rows: range.clone(), panel: &mut output });
+            s.run(Gather {
+                input,
+                width: *units,
+                columns: 0..*units,
+                rescaling: None,
+                rows: range.clone(),
+                panel: &mut output,
+            });
             s.run(LossPanel {
                 loss: *loss,
                 softmax: false,

@@ -1,5 +1,7 @@
 //! Layer 4: rows of the data set, in the order of the epoch, turned into panels; and panels turned back into rows.
 
+use std::ops::Range;
+
 use crate::aligned::Lines;
 pub use crate::gemm::scatter::Scatter;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
@@ -25,11 +27,13 @@ pub struct Gather<'a, T, I> {
     pub input: Input<'a, T>,
     /// Numbers of a row.
     pub width: usize,
+    /// Those that are gathered.
+    pub columns: Range<usize>,
     /// Applied on the way.
     pub rescaling: Rescaling<T>,
     /// Row numbers, at most as many as lanes; further lanes become zeros.
     pub rows: I,
-    /// The panel `[width][lane]`.
+    /// These columns of the panel, `[column][lane]`.
     pub panel: &'a mut [T],
 }
 
@@ -40,10 +44,10 @@ impl<T: Element, I: Iterator<Item = usize> + Clone> Kernel for Gather<'_, T, I> 
     fn run<S: Simd>(self, s: S) {
         let mut staging = Lines([T::ZERO; BLOCK * 16]);
         let staging = &mut staging.0;
-        for first in (0..self.width).step_by(BLOCK) {
-            let columns = BLOCK.min(self.width - first);
+        for first in (0..self.columns.len()).step_by(BLOCK) {
+            let columns = BLOCK.min(self.columns.len() - first);
             for (row, staged) in self.rows.clone().zip(staging.chunks_exact_mut(BLOCK)) {
-                let start = row * self.width + first;
+                let start = row * self.width + self.columns.start + first;
                 match self.input {
                     Input::Float(x) => staged[..columns].copy_from_slice(&x[start..start + columns]),
                     Input::Byte(x) => {

@@ -1,19 +1,16 @@
-//! Layer 4: phase two cut into jobs.
+//! Layer 4: sums over weights cut into jobs.
 //!
-//! A job is some rows of one kernel; the first job of a layer also does its bias. Jobs depend on sizes alone, so that
-//! whatever is summed per job does not depend on the number of threads.
+//! A job is some rows of one kernel; the first job of a layer also has its bias. Jobs depend on sizes alone, so that
+//! what is summed for each, penalties and squares of gradients, does not depend on the number of threads.
 
 use std::ops::Range;
 
 use super::plan::Plan;
-use crate::gemm::outer::BLOCK_ROWS;
 
-/// Rows of a kernel in a job: a multiple of every tile's height (8, 12, 24, 6). A block of output gradients, loaded into the
-/// first-level cache once per job, serves all of them, and a layer of 784 inputs makes 17 jobs, enough
-/// to share out; as many as the gradient of row groups takes at a time.
-const JOB_ROWS: usize = BLOCK_ROWS;
+/// Rows of a kernel in a job.
+const JOB_ROWS: usize = 48;
 
-/// A piece of phase two.
+/// Some rows of a kernel.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Index among the dense layers.

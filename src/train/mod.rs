@@ -1,15 +1,17 @@
 //! Layer 4: training and prediction of whole networks.
 //!
 //! * [`layer`], [`plan`]: what a network is, and where its values lie.
-//! * [`gather`], [`batch`], [`noise`]: phase one of a step, rows of the batch through the network and back.
-//! * [`jobs`], [`phase_two`], [`update`], [`late`]: phase two, weight gradients into the optimizer.
+//! * [`pass`], [`gather`], [`noise`], [`forward`], [`backward`]: phase one of a step, the batch through the network and back.
+//! * [`phase_two`], [`update`], [`late`], [`jobs`]: phase two, weight gradients into the optimizer.
+//! * [`own`]: which features and weights belong to which member of a team.
 //! * [`skip`], [`gradient_work`]: what products may leave out where rows share a mask.
 //! * [`run`]: a run of batches; [`predict`]: inference and Monte Carlo averages; [`few_rows`]: inference for a few rows.
 //! * [`loss`], [`optimizer`]: their formulas.
 //! * [`workspace`]: the buffers.
 
-pub mod batch;
+pub mod backward;
 pub mod few_rows;
+pub mod forward;
 pub mod gather;
 pub mod gradient_work;
 pub mod jobs;
@@ -18,6 +20,8 @@ pub mod layer;
 pub mod loss;
 pub mod noise;
 pub mod optimizer;
+pub mod own;
+pub mod pass;
 pub mod phase_two;
 pub mod plan;
 pub mod predict;

@@ -20,19 +20,26 @@ pub struct Draw {
     pub key: Key,
 }
 
-/// What a draw leaves behind for the passes: decisions, or factors.
+/// What a draw leaves behind for the passes over a panel: decisions, or factors.
+#[derive(Clone, Copy)]
 pub struct Drawn<'a, T: Element> {
     /// `[width / 32][lane]`
-    pub bits: &'a mut [T::Bits],
+    pub bits: &'a [T::Bits],
     /// `[width][lane]`, used by Gaussian noise only.
-    pub factors: &'a mut [T],
+    pub factors: &'a [T],
 }
 
 impl Draw {
-    /// Draws for the rows of one panel, the first of which is row `first` of the batch.
-    pub fn draw<T: Element>(&self, first: usize, width: usize, words: &mut [u32], drawn: &mut Drawn<'_, T>) {
+    /// Draws for the rows of one panel, the first of which is row `first` of the batch: bits, or factors, as in [`Drawn`].
+    pub fn draw<T: Element>(
+        &self,
+        first: usize,
+        width: usize,
+        words: &mut [u32],
+        (bits, factors): (&mut [T::Bits], &mut [T]),
+    ) {
         if self.noise.kind == NoiseKind::GaussianDropout {
-            return self.draw_factors(first, width, drawn.factors);
+            return self.draw_factors(first, width, factors);
         }
         let threshold = Threshold::new(self.noise.rate);
         let mut last = None;
@@ -45,7 +52,7 @@ impl Draw {
                 }
                 last = Some(start);
             }
-            for (word, lanes) in words.iter().zip(drawn.bits.chunks_exact_mut(T::LANES)) {
+            for (word, lanes) in words.iter().zip(bits.chunks_exact_mut(T::LANES)) {
                 lanes[lane] = T::Bits::from(*word);
             }
         }
@@ -62,30 +69,31 @@ impl Draw {
         }
     }
 
-    /// Applies the draw to a panel in place.
-    pub fn forward<S: Simd, T: Element>(&self, s: S, values: &mut [T], drawn: &Drawn<'_, T>) {
-        let (rate, bits) = (self.noise.rate, &*drawn.bits);
+    /// Applies the draw to the features of a panel from `first` on, in place.
+    pub fn forward<S: Simd, T: Element>(&self, s: S, first: usize, values: &mut [T], drawn: Drawn<'_, T>) {
+        let (rate, bits) = (self.noise.rate, drawn.bits);
         match self.noise.kind {
-            NoiseKind::GaussianDropout => s.run(Multiply { values, factors: drawn.factors }),
-            NoiseKind::AlphaDropout => s.run(Masked { values, bits, rule: Affine::alpha(rate) }),
-            NoiseKind::Dropout => s.run(Masked { values, bits, rule: Scale::inverted(rate) }),
-            NoiseKind::ClassicDropout => s.run(Masked { values, bits, rule: Scale::inverted(0.0) }),
+            NoiseKind::GaussianDropout => s.run(Multiply { values, factors: &drawn.factors[first * T::LANES..] }),
+            NoiseKind::AlphaDropout => s.run(Masked { values, first, bits, rule: Affine::alpha(rate) }),
+            NoiseKind::Dropout => s.run(Masked { values, first, bits, rule: Scale::inverted(rate) }),
+            NoiseKind::ClassicDropout => s.run(Masked { values, first, bits, rule: Scale::inverted(0.0) }),
         }
     }
 
     /// Turns the gradient of the output of [`Draw::forward`] into that of its input, in place.
-    pub fn backward<S: Simd, T: Element>(&self, s: S, gradient: &mut [T], drawn: &Drawn<'_, T>) {
+    pub fn backward<S: Simd, T: Element>(&self, s: S, first: usize, gradient: &mut [T], drawn: Drawn<'_, T>) {
         if self.noise.kind == NoiseKind::AlphaDropout {
             let rule = Scale::alpha_gradient(self.noise.rate);
-            return s.run(Masked { values: gradient, bits: drawn.bits, rule });
+            return s.run(Masked { values: gradient, first, bits: drawn.bits, rule });
         }
-        self.forward(s, gradient, drawn);
+        self.forward(s, first, gradient, drawn);
     }
 }
 
-/// Applies a rule for kept and dropped elements.
+/// Applies a rule for kept and dropped elements to the features from `first` on.
 struct Masked<'a, T: Element, F> {
     values: &'a mut [T],
+    first: usize,
     bits: &'a [T::Bits],
     rule: F,
 }
@@ -96,13 +104,16 @@ impl<T: Element, F: Transform<T>> Kernel for Masked<'_, T, F> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let ready = self.rule.ready(s);
-        let words = self.bits.chunks_exact(T::LANES);
-        for (values, word) in self.values.chunks_mut(WORD * T::LANES).zip(words) {
-            let word = V::<S, T>::read_bits(s, word);
+        let (mut feature, mut left) = (self.first, self.values);
+        while !left.is_empty() {
+            let bit = feature % WORD;
+            let word = V::<S, T>::read_bits(s, &self.bits[feature / WORD * T::LANES..]);
+            let (values, others) = left.split_at_mut(((WORD - bit) * T::LANES).min(left.len()));
             for (index, value) in values.chunks_exact_mut(T::LANES).enumerate() {
-                let kept = V::<S, T>::test_bit(word, index as u32);
+                let kept = V::<S, T>::test_bit(word, (bit + index) as u32);
                 F::apply(ready, V::<S, T>::read(s, value), kept).write(value);
             }
+            (feature, left) = (feature + WORD - bit, others);
         }
     }
 }

@@ -1,18 +1,19 @@
-//! Layer 4: phase two of a step: a member's jobs, and the further phases that clipping and constraints ask for.
+//! Layer 4: phase two of a step: the gradients of a member's own weights, and the further phases that clipping and constraints ask for.
 
 use std::ops::Range;
 
-use super::batch::{Batch, Pass};
 use super::gradient_work::{GradientWork, groups};
 use super::jobs::Job;
 use super::layer::Limits;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
+use super::own::own;
+use super::pass::{Batch, Pass};
 use super::plan::DensePlace;
 use super::skip::mask_start;
 use super::update::{Apply, Direct, MaxNorm, Parameter, Store, SumOfSquares};
 use super::workspace::row_stride;
 use crate::gemm::kept::{Kept, among};
-use crate::gemm::outer::{ColumnSums, Outer, Piece, RowGroup, Sink, ThinGroup};
+use crate::gemm::outer::{BLOCK_ROWS, ColumnSums, Outer, Piece, RowGroup, Sink, ThinGroup};
 use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
@@ -36,9 +37,9 @@ pub struct PhaseTwo<'a, 'b, S, T: Element> {
     pub parameters: &'a [Parameter<'b, T>],
     /// Where gradients are kept, if clipping needs them whole.
     pub whole: Option<&'a Whole<'b, T>>,
-    /// All jobs.
+    /// Rows of kernels whose squares are summed together.
     pub jobs: &'a [Job],
-    /// This member's.
+    /// Those that this member sums.
     pub mine: Range<usize>,
     /// The member.
     pub member: &'a Member<'a>,
@@ -52,18 +53,18 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
     /// Runs phase two with the optimizer of this step.
     fn visit<R: UpdateRule<T>>(self, rule: R) {
         match self.whole {
-            None => {
-                for job in &self.jobs[self.mine.clone()] {
-                    self.job(job, |parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] });
-                }
-            }
+            None => self.gradients(|parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] }),
             Some(whole) => {
-                for number in self.mine.clone() {
-                    self.store(whole, number);
-                }
+                self.gradients(|parameter| Store {
+                    s: self.s,
+                    parameter: &self.parameters[parameter],
+                    gradient: whole.gradients[parameter],
+                });
                 self.member.wait();
-                for number in self.mine.clone() {
-                    self.apply(whole, number, rule);
+                self.sum_squares(whole);
+                self.member.wait();
+                for (parameter, rows) in self.own() {
+                    self.apply(whole, parameter, rows, rule);
                 }
             }
         }
@@ -75,47 +76,79 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
-    fn place(&self, job: &Job) -> DensePlace {
-        self.pass.plan.dense[job.dense]
+    /// The member that has the bias of dense layer number `dense`.
+    fn has_bias(&self, dense: usize) -> bool {
+        dense % self.member.size == self.member.index
     }
 
-    /// Computes the gradients of a job and hands them to the sinks of its parameters.
-    fn job<Q: Sink<T>>(&self, job: &Job, sink: impl Copy + Fn(usize) -> Q) {
-        let place = self.place(job);
-        let stride = row_stride::<T>(place.outputs);
+    /// The rows of parameters that are this member's; a bias is one row.
+    fn own(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.pass.plan.dense.iter().enumerate().flat_map(|(dense, place)| {
+            let rows = own::<T>(place.inputs, self.member.index, self.member.size);
+            let bias = place.bias.filter(|_| self.has_bias(dense)).map(|bias| (bias, 0..1));
+            std::iter::once((place.kernel, rows)).chain(bias)
+        })
+    }
+
+    /// Computes the gradients of this member's parameters and hands them to their sinks.
+    fn gradients<Q: Sink<T>>(&self, sink: impl Fn(usize) -> Q) {
+        for (dense, place) in self.pass.plan.dense.iter().enumerate() {
+            let work = GradientWork::new::<T>(place, self.batch.draws, self.batch.rows.len());
+            let operands = self.operands(dense);
+            let mut kernel = sink(place.kernel);
+            let own = own::<T>(place.inputs, self.member.index, self.member.size);
+            for start in own.clone().step_by(BLOCK_ROWS) {
+                self.rows(operands, place, work, start..own.end.min(start + BLOCK_ROWS), &mut kernel);
+            }
+            if let Some(bias) = place.bias.filter(|_| self.has_bias(dense)) {
+                self.bias(operands, place, work, &mut sink(bias));
+            }
+        }
+    }
+
+    /// The operands of the weight gradient of dense layer number `dense`.
+    fn operands(&self, dense: usize) -> Outer<'_, T> {
+        let place = &self.pass.plan.dense[dense];
         let batch = self.batch.rows.len();
-        let panels = batch.div_ceil(T::LANES);
         // SAFETY: values and output gradients are only read between the barriers of phase two.
         let (x, dy) = unsafe {
             (
                 self.pass.buffers.values[self.pass.plan.buffer_of[place.layer]].view(),
-                self.pass.buffers.rows[job.dense].view(),
+                self.pass.buffers.rows[dense].view(),
             )
         };
         let x_stride = place.inputs * T::LANES;
-        let operands = Outer { x: &x[..panels * x_stride], x_stride, dy, dy_stride: stride, batch };
-        let bias = place.bias.filter(|_| job.rows.start == 0).map(sink);
-        let mut kernel = sink(place.kernel);
-        let work = GradientWork::new::<T>(&place, self.batch.draws, batch);
+        let x = &x[..batch.div_ceil(T::LANES) * x_stride];
+        Outer { x, x_stride, dy, dy_stride: row_stride::<T>(place.outputs), batch }
+    }
+
+    /// Computes some rows of a kernel's gradient and hands them on.
+    fn rows(
+        &self,
+        operands: Outer<'_, T>,
+        place: &DensePlace,
+        work: GradientWork,
+        rows: Range<usize>,
+        kernel: &mut impl Sink<T>,
+    ) {
+        // The inputs among them that a row of the batch kept.
+        let inputs = |row: usize| among(&self.kept(place.input_noise, place.layer, row).list, &rows);
         match work {
-            GradientWork::All => kernel.take_product(self.s, operands, job.rows.clone(), place.outputs),
+            GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
             GradientWork::Inputs(size) => {
-                let group = |rows: Range<usize>| RowGroup { kept: self.inputs(&place, job, rows.start), rows };
-                let groups: Vec<_> = groups(size, batch).map(group).collect();
-                operands.run_groups(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
+                let group = |group: Range<usize>| RowGroup { kept: inputs(group.start), rows: group };
+                let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
+                operands.run_groups(self.s, rows.clone(), place.outputs, &groups, kernel);
             }
             GradientWork::Thin(size) => {
-                let group = |rows: Range<usize>| ThinGroup {
-                    inputs: self.inputs(&place, job, rows.start),
-                    outputs: self.kept(place.output_noise, place.layer + 1, rows.start),
-                    rows,
+                let group = |group: Range<usize>| ThinGroup {
+                    inputs: inputs(group.start),
+                    outputs: self.kept(place.output_noise, place.layer + 1, group.start),
+                    rows: group,
                 };
-                let groups: Vec<_> = groups(size, batch).map(group).collect();
-                operands.run_thin(self.s, job.rows.clone(), place.outputs, &groups, &mut kernel);
+                let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
+                operands.run_thin(self.s, rows.clone(), place.outputs, &groups, kernel);
             }
-        }
-        if let Some(mut sink) = bias {
-            self.bias(operands, &place, work, &mut sink);
         }
     }
 
@@ -127,12 +160,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         let panels = 0..self.batch.rows.len().div_ceil(T::LANES);
         let panel = mask_start::<T>(&self.batch.draws[noise], &panels, 0, row / T::LANES);
         // SAFETY: what was kept is only read between the barriers of phase two.
-        unsafe { &buffers.kept[noise].view()[panel] }
-    }
-
-    /// The inputs of a job that row `row` of the batch kept.
-    fn inputs(&self, place: &DensePlace, job: &Job, row: usize) -> &[u32] {
-        among(&self.kept(place.input_noise, place.layer, row).list, &job.rows)
+        unsafe { buffers.kept(noise, panel) }
     }
 
     /// Hands on the bias gradient of a layer.
@@ -154,37 +182,24 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         sink.take(Piece { rows: 0..1, columns: 0..place.outputs, gradient: &sums, stride: sums.len() });
     }
 
-    /// The elements of a parameter that a job owns.
-    fn owned(&self, job: &Job, parameter: usize) -> Range<usize> {
-        let place = self.place(job);
-        if parameter == place.kernel {
-            job.rows.start * place.outputs..job.rows.end * place.outputs
-        } else {
-            0..place.outputs
-        }
+    /// The parameters that a job has elements of, and which.
+    fn elements_of(&self, job: &Job) -> impl Iterator<Item = (usize, Range<usize>)> + use<S, T> {
+        let place = self.pass.plan.dense[job.dense];
+        let bias = place.bias.filter(|_| job.rows.start == 0).map(|bias| (bias, 0..place.outputs));
+        let kernel = (place.kernel, job.rows.start * place.outputs..job.rows.end * place.outputs);
+        std::iter::once(kernel).chain(bias)
     }
 
-    /// The parameters of which a job owns elements.
-    fn parameters_of(&self, job: &Job) -> impl Iterator<Item = usize> + use<S, T> {
-        let place = self.place(job);
-        let bias = place.bias.filter(|_| job.rows.start == 0);
-        std::iter::once(place.kernel).chain(bias)
-    }
-
-    /// Keeps the gradients of job `number` and their sums of squares.
-    fn store(&self, whole: &Whole<'_, T>, number: usize) {
-        let job = &self.jobs[number];
-        self.job(job, |parameter| Store {
-            s: self.s,
-            parameter: &self.parameters[parameter],
-            gradient: whole.gradients[parameter],
-        });
-        for (index, parameter) in self.parameters_of(job).enumerate() {
-            // SAFETY: the job's elements and sums are this member's.
-            unsafe {
-                let gradient = whole.gradients[parameter].part(self.owned(job, parameter));
-                let slot = 2 * number + index;
-                whole.squares.part(slot..slot + 1)[0] = self.s.run(SumOfSquares(gradient));
+    /// Sums the squares of the gradients of this member's jobs.
+    fn sum_squares(&self, whole: &Whole<'_, T>) {
+        for number in self.mine.clone() {
+            for (index, (parameter, elements)) in self.elements_of(&self.jobs[number]).enumerate() {
+                // SAFETY: gradients are only read until the next barrier, and the sums are this member's.
+                unsafe {
+                    let slot = 2 * number + index;
+                    let gradient = &whole.gradients[parameter].view()[elements];
+                    whole.squares.part(slot..slot + 1)[0] = self.s.run(SumOfSquares(gradient));
+                }
             }
         }
     }
@@ -195,7 +210,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         let squares = unsafe { whole.squares.view() };
         let mut sum = 0.0;
         for (number, job) in self.jobs.iter().enumerate() {
-            for (index, other) in self.parameters_of(job).enumerate() {
+            for (index, (other, _)) in self.elements_of(job).enumerate() {
                 if other == parameter || matches!(whole.clip, NormClip::Global(_)) {
                     sum += squares[2 * number + index];
                 }
@@ -206,19 +221,15 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         (norm > bound).then(|| T::from_f64(bound / norm))
     }
 
-    /// Applies the kept gradients of job `number`.
-    fn apply<R: UpdateRule<T>>(&self, whole: &Whole<'_, T>, number: usize, rule: R) {
-        let job = &self.jobs[number];
-        for index in self.parameters_of(job) {
-            let parameter = &self.parameters[index];
-            let owned = self.owned(job, index);
-            let rows = owned.start / parameter.columns..owned.end / parameter.columns;
-            // SAFETY: the job's elements are this member's.
-            let gradient = unsafe { whole.gradients[index].part(owned) };
-            let piece = Piece { rows, columns: 0..parameter.columns, gradient, stride: parameter.columns };
-            let scale = self.clip_factor(whole, index);
-            self.s.run(Apply { rule, parameter, scale, limits: Limits::default(), piece });
-        }
+    /// Applies the kept gradient of some rows of a parameter.
+    fn apply<R: UpdateRule<T>>(&self, whole: &Whole<'_, T>, index: usize, rows: Range<usize>, rule: R) {
+        let parameter = &self.parameters[index];
+        // SAFETY: these rows are this member's.
+        let gradient =
+            unsafe { whole.gradients[index].part(rows.start * parameter.columns..rows.end * parameter.columns) };
+        let piece = Piece { rows, columns: 0..parameter.columns, gradient, stride: parameter.columns };
+        let scale = self.clip_factor(whole, index);
+        self.s.run(Apply { rule, parameter, scale, limits: Limits::default(), piece });
     }
 
     /// Holds the columns to their norms; each member has its share of the vectors of columns, the first all biases.

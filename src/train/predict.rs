@@ -5,17 +5,17 @@
 
 use std::ops::Range;
 
-use super::batch::Pass;
 use super::few_rows;
 use super::gather::{Input, Scatter};
 use super::layer::Noise;
 use super::noise::Draw;
+use super::pass::{Group, Pass};
 use super::plan::Plan;
 use super::workspace::{Scratch, Workspace};
 use crate::dense::forward::Real;
 use crate::gemm::blocks::SHARE;
 use crate::gemm::panel::panels_at_once;
-use crate::parallel::{Effort, Shared, View, for_each_part};
+use crate::parallel::{Effort, Member, Shared, View, for_each_part};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Simd, dispatch};
 
@@ -111,11 +111,11 @@ impl<T: Element> Kernel for Run<'_, T> {
         let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
         let shared = Predicting { s, predict: &predict, pass, group };
         for_each_part(effort, panels, part, |mine| {
-            let member = mine.start / part;
-            match &job {
-                Job::Outputs(out) => shared.outputs(member, mine, out),
-                Job::Moments(moments) => shared.moments(member, mine, moments),
-            }
+            let first = mine.start / part * group;
+            Member::alone(|alone| match &job {
+                Job::Outputs(out) => shared.outputs(alone, first, mine, out),
+                Job::Moments(moments) => shared.moments(alone, first, mine, moments),
+            });
         });
     }
 }
@@ -130,12 +130,18 @@ struct Predicting<'a, 'b, S, T: Element> {
 }
 
 impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
-    /// The panels of a member in groups, each with the buffers' panels that it uses.
-    fn groups(&self, member: usize, mine: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let (group, slot) = (self.group, member * self.group);
+    /// Some panels in groups, each with the buffers' panels that it uses, from `slot` on.
+    fn groups<'m>(
+        &self,
+        alone: &'m Member<'m>,
+        slot: usize,
+        mine: Range<usize>,
+    ) -> impl Iterator<Item = (Range<usize>, Group<'m>)> + use<'m, S, T> {
+        let group = self.group;
         mine.clone().step_by(group).map(move |first| {
             let panels = first..mine.end.min(first + group);
-            (panels.clone(), slot..slot + panels.len())
+            let slots = slot..slot + panels.len();
+            (panels, Group { panels: slots, first_row: first * T::LANES, member: alone })
         })
     }
 
@@ -144,56 +150,62 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
         panel * T::LANES..self.predict.rows.min((panel + 1) * T::LANES)
     }
 
-    /// Gathers panels `panels` of the data into `slots`.
+    /// Gathers panels `panels` of the data for a group.
     ///
     /// # Safety
-    /// The caller has the slots for itself.
-    unsafe fn gather(&self, panels: Range<usize>, slots: Range<usize>) {
-        for (panel, slot) in panels.zip(slots) {
+    /// The caller has the group for itself.
+    unsafe fn gather(&self, panels: Range<usize>, group: &Group<'_>) {
+        for (panel, slot) in panels.zip(group.panels.clone()) {
+            let columns = 0..self.predict.plan.widths[0];
             // SAFETY: the caller's promise.
-            unsafe { self.pass.gather(self.s, self.predict.input, self.rows(panel), slot) };
+            unsafe { self.pass.gather(self.s, self.predict.input, self.rows(panel), slot, columns) };
         }
     }
 
-    fn outputs(&self, member: usize, mine: Range<usize>, out: &Shared<'_, T>) {
+    fn outputs(&self, alone: &Member<'_>, slot: usize, mine: Range<usize>, out: &Shared<'_, T>) {
         let (layers, units) = (self.predict.plan.layers.len(), self.predict.plan.outputs());
         let draws = self.predict.draws(None);
         let mut scratch = Scratch::new(self.predict.plan);
-        for (panels, slots) in self.groups(member, mine) {
-            let row = panels.start * T::LANES;
-            // SAFETY: slots and rows of the output are this member's.
+        for (panels, group) in self.groups(alone, slot, mine) {
+            // SAFETY: the group and its rows of the output are this thread's.
             unsafe {
-                self.gather(panels.clone(), slots.clone());
-                self.pass.forward(self.s, slots.clone(), row, 0..layers, draws.as_deref(), &mut scratch);
-                for (panel, slot) in panels.zip(slots) {
+                self.gather(panels.clone(), &group);
+                self.pass.forward(self.s, &group, 0..layers, draws.as_deref(), &mut scratch);
+                for (panel, slot) in panels.zip(group.panels) {
                     let rows = self.rows(panel);
                     let rows = out.part(rows.start * units..rows.end * units);
-                    self.s.run(Scatter { panel: self.pass.value(layers, slot..slot + 1), rows, stride: units });
+                    self.s.run(Scatter { panel: self.pass.value(layers, slot, 0..units), rows, stride: units });
                 }
             }
         }
     }
 
-    fn moments(&self, member: usize, mine: Range<usize>, moments: &Moments<'_>) {
+    fn moments(&self, alone: &Member<'_>, slot: usize, mine: Range<usize>, moments: &Moments<'_>) {
         let plan = self.predict.plan;
-        let layers = plan.layers.len();
+        let (layers, units) = (plan.layers.len(), plan.outputs());
         let start = plan.first_noise().unwrap_or(layers);
+        let width = plan.widths[start];
         let mut scratch = Scratch::new(self.predict.plan);
-        let mut rows = vec![T::ZERO; T::LANES * plan.outputs()];
-        for (panels, slots) in self.groups(member, mine) {
-            // SAFETY: slots and rows of the moments are this member's.
+        let mut rows = vec![T::ZERO; T::LANES * units];
+        let mut prefix = vec![T::ZERO; self.group * width * T::LANES];
+        for (panels, group) in self.groups(alone, slot, mine) {
+            // SAFETY: the group and its rows of the moments are this thread's.
             unsafe {
-                self.gather(panels.clone(), slots.clone());
-                let row = panels.start * T::LANES;
-                self.pass.forward(self.s, slots.clone(), row, 0..start, None, &mut scratch);
-                let prefix = self.pass.value(start, slots.clone()).to_vec();
+                self.gather(panels.clone(), &group);
+                self.pass.forward(self.s, &group, 0..start, None, &mut scratch);
+                let copies = || group.panels.clone().map(|slot| self.pass.value(start, slot, 0..width));
+                for (copy, value) in prefix.chunks_exact_mut(width * T::LANES).zip(copies()) {
+                    copy.copy_from_slice(value);
+                }
                 for sample in moments.first..moments.first + moments.count {
                     let draws = self.predict.draws(Some(sample));
-                    self.pass.value(start, slots.clone()).copy_from_slice(&prefix);
-                    self.pass.forward(self.s, slots.clone(), row, start..layers, draws.as_deref(), &mut scratch);
-                    for (panel, slot) in panels.clone().zip(slots.clone()) {
-                        let output = self.pass.value(layers, slot..slot + 1);
-                        self.s.run(Scatter { panel: output, rows: &mut rows, stride: plan.outputs() });
+                    for (copy, value) in prefix.chunks_exact(width * T::LANES).zip(copies()) {
+                        value.copy_from_slice(copy);
+                    }
+                    self.pass.forward(self.s, &group, start..layers, draws.as_deref(), &mut scratch);
+                    for (panel, slot) in panels.clone().zip(group.panels.clone()) {
+                        let panel_of_outputs = self.pass.value(layers, slot, 0..units);
+                        self.s.run(Scatter { panel: panel_of_outputs, rows: &mut rows, stride: units });
                         self.add_sample(self.rows(panel), sample, &rows, moments);
                     }
                 }

@@ -1,9 +1,9 @@
 //! Layer 4: a run of batches as one call: two phases and their barriers, step after step.
 //!
 //! ```text
-//! phase 1   each member: its panels of the batch, forward, loss, backward        (rows do not depend on each other)
+//! phase 1   each member: forward and backward through its own weights, the loss of its panels     (they meet in between)
 //! barrier
-//! phase 2   each member: its jobs, tiles of weight gradients into the optimizer  (tiles do not depend on each other)
+//! phase 2   each member: tiles of the gradients of its own weights into the optimizer
 //! barrier
 //! ```
 //!
@@ -14,23 +14,25 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, Pass};
 use super::gather::{Input, Scatter};
 use super::jobs::{Job, jobs, share};
 use super::layer::{Layer, Noise};
 use super::loss::{Loss, LossPanel, Targets};
 use super::noise::Draw;
 use super::optimizer::{NormClip, Optimizer, with_rule};
+use super::pass::{Batch, Group, Pass};
 use super::phase_two::{PhaseTwo, Whole};
 use super::plan::Plan;
 use super::update::{Parameter, penalty};
 use super::workspace::{Local, Workspace};
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
-use crate::gemm::panel::panels_at_once;
 use crate::parallel::{Member, Shared, team};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
+
+/// Panels that go through the network together: enough that a kernel is read seldom, and few enough that their values stay in the caches.
+const GROUP: usize = 16;
 
 /// A run of batches: what to train on, and how.
 pub struct Run<'a, T: Element> {
@@ -201,11 +203,10 @@ where
         for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
             let draws = run.draws(number, rows.len());
             let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
-            self.phase_one(member.share(rows.len().div_ceil(T::LANES)), &batch, local);
             if penalised {
                 self.penalties(mine.clone());
             }
-            member.wait();
+            self.phase_one(member, &batch, local);
             let loss = self.loss(rows.len());
             if !loss.is_finite() {
                 let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
@@ -239,46 +240,48 @@ where
         Ok(progress)
     }
 
-    /// Forward, loss and backward of some panels, as many at a time as the products take.
-    fn phase_one(&self, panels: Range<usize>, batch: &Batch<'_>, local: &mut Local<T>) {
-        let layers = self.run.layers();
-        let mut first = panels.start;
-        while first < panels.end {
-            let group = first..panels.end.min(first + panels_at_once(S::LEVEL));
-            // SAFETY: these panels are this member's, and nobody writes the parameters in phase one.
+    /// Forward, loss and backward of the batch, some panels at a time; members meet when all is there.
+    fn phase_one(&self, member: &Member<'_>, batch: &Batch<'_>, local: &mut Local<T>) {
+        let (layers, panels) = (self.run.layers(), batch.rows.len().div_ceil(T::LANES));
+        for first in (0..panels).step_by(GROUP) {
+            let group = Group { panels: first..panels.min(first + GROUP), first_row: first * T::LANES, member };
+            // SAFETY: the group is this team's, and nobody writes the parameters in phase one. Features of the input are their owners',
+            // and between the meetings at the ends of passes whole panels of the output are.
             unsafe {
-                for panel in group.clone() {
+                for panel in group.panels.clone() {
                     let rows = batch.lanes::<T>(panel).iter().map(|&row| row as usize);
-                    self.pass.gather(self.s, self.run.input, rows, panel);
+                    let own = group.own::<T>(self.run.plan.widths[0]);
+                    self.pass.gather(self.s, self.run.input, rows, panel, own);
                 }
-                let row = group.start * T::LANES;
-                self.pass.forward(self.s, group.clone(), row, 0..layers, Some(batch.draws), &mut local.scratch);
-                let width = self.run.plan.widths[layers] * T::LANES;
-                for (index, panel) in group.clone().enumerate() {
-                    let gradient = self.pass.gradient(layers, group.clone());
-                    let gradient = gradient.map_or(&mut local.panel[..width], |all| &mut all[index * width..][..width]);
-                    self.panel_loss(layers, panel, batch, gradient);
+                self.pass.forward(self.s, &group, 0..layers, Some(batch.draws), &mut local.scratch);
+                member.wait();
+                for panel in group.share() {
+                    self.panel_loss(layers, panel, batch, &mut local.panel);
                 }
-                self.pass.backward(self.s, group.clone(), layers, batch, local);
+                self.pass.backward(self.s, &group, layers, batch, &mut local.panel);
             }
-            first = group.end;
         }
     }
 
-    /// Loss and gradient of one panel.
+    /// Loss and gradient of one panel; the gradient goes to its room, or where no layer has use for it, to `nowhere`.
     ///
     /// # Safety
     /// The caller has the panel for itself.
-    unsafe fn panel_loss(&self, layers: usize, panel: usize, batch: &Batch<'_>, gradient: &mut [T]) {
+    unsafe fn panel_loss(&self, layers: usize, panel: usize, batch: &Batch<'_>, nowhere: &mut [T]) {
         let rows = batch.lanes::<T>(panel);
         let softmax = layers < self.run.plan.layers.len();
+        let all = 0..self.run.plan.widths[layers];
         // SAFETY: the caller's promise.
-        let (output, losses) = unsafe {
-            let lanes = panel * T::LANES..(panel + 1) * T::LANES;
+        let (output, gradient, losses) = unsafe {
+            let gradient = match self.pass.room(layers) {
+                Some(room) => self.pass.gradient(room, panel, all.clone()),
+                None => &mut nowhere[..all.len() * T::LANES],
+            };
+            let losses = self.losses.part(panel * T::LANES..(panel + 1) * T::LANES);
             // Softmax writes over its input only where backward does not need that.
-            let panel = panel..panel + 1;
-            let output = if softmax { self.pass.moved(layers, panel) } else { self.pass.value(layers, panel) };
-            (output, self.losses.part(lanes))
+            let output =
+                if softmax { self.pass.moved(layers, panel, all) } else { self.pass.value(layers, panel, all) };
+            (output, gradient, losses)
         };
         let correct = self.s.run(LossPanel {
             loss: self.run.loss,

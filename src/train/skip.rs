@@ -41,7 +41,7 @@ impl Skip {
     /// Cuts panels, the first of which is number `first` of its batch, into runs with the same masks.
     ///
     /// # Safety
-    /// The caller has the panels for itself, and drew for them.
+    /// They were drawn, and nobody draws for them meanwhile.
     pub unsafe fn runs<'a, T: Element>(
         &self,
         buffers: &Buffers<'a, T>,
@@ -59,7 +59,7 @@ impl Skip {
                 let Some(noise) = noise else { return &buffers.whole[value] };
                 let mask = mask_start::<T>(&draws[noise], &panels, first, start);
                 // SAFETY: the caller's promise.
-                unsafe { &buffers.kept[noise].part(mask..mask + 1)[0] }
+                unsafe { buffers.kept(noise, mask) }
             };
             let (inputs, outputs) = (side(self.inputs, place.layer), side(self.outputs, place.layer + 1));
             runs.push(KeptRun { panels: start..end, inputs, outputs });

@@ -1,5 +1,7 @@
 //! Layer 4: the buffers of a network, made once and used by every step.
 
+use std::ops::Range;
+
 use super::layer::NoiseKind;
 use super::noise::{Drawn, WORD};
 use super::plan::Plan;
@@ -19,7 +21,8 @@ pub struct Workspace<T: Element> {
     kept: Vec<Vec<Kept>>,
     /// For each value, all of its features, if rows share some layer's masks.
     whole: Vec<Kept>,
-    /// Gradients of the outputs of dense layers, by rows; before that by panels, as are those of the layers after them.
+    /// Gradients of the outputs of dense layers, by rows; before that by panels, each where its rows will be, as are those of the layers
+    /// after them.
     rows: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
 }
@@ -99,8 +102,9 @@ impl<T: Element> Workspace<T> {
 
 /// The buffers of a [`Workspace`] in the hands of a team.
 ///
-/// Between two barriers a panel of `values`, `bits`, `factors` and its rows of `rows` belong to one member, or are read
-/// by all; a local belongs to its member.
+/// Between two barriers a panel of `bits`, `factors` and `kept` belongs to one member, or is read by all. Of a panel of `values` or of
+/// gradients the features belong to their [owners](super::own), or all of it to one member, or it is read by all. A local belongs
+/// to its member.
 pub struct Buffers<'a, T: Element> {
     /// `[panel][width][lane]` for each buffer of the plan.
     pub values: Vec<Shared<'a, T>>,
@@ -119,20 +123,40 @@ pub struct Buffers<'a, T: Element> {
     pub locals: Shared<'a, Local<T>>,
 }
 
-impl<T: Element> Buffers<'_, T> {
-    /// What stochastic layer `index` drew for `panel`, over `width` features.
+impl<'a, T: Element> Buffers<'a, T> {
+    /// Where the bits and the factors of stochastic layer `index` for `panel` lie, over `width` features.
+    fn places(&self, index: usize, width: usize, panel: usize) -> (Range<usize>, Range<usize>) {
+        let words = width.div_ceil(WORD) * T::LANES;
+        let factors = if self.factors[index].is_empty() { 0 } else { width * T::LANES };
+        (panel * words..(panel + 1) * words, panel * factors..(panel + 1) * factors)
+    }
+
+    /// Room for what stochastic layer `index` draws for `panel`, over `width` features: bits and factors.
     ///
     /// # Safety
     /// The caller has the panel for itself.
-    pub unsafe fn drawn(&self, index: usize, width: usize, panel: usize) -> Drawn<'_, T> {
-        let words = width.div_ceil(WORD) * T::LANES;
-        let factors = if self.factors[index].is_empty() { 0 } else { width * T::LANES };
+    pub unsafe fn to_draw(&self, index: usize, width: usize, panel: usize) -> (&'a mut [T::Bits], &'a mut [T]) {
+        let (bits, factors) = self.places(index, width, panel);
         // SAFETY: the caller's promise.
-        unsafe {
-            Drawn {
-                bits: self.bits[index].part(panel * words..(panel + 1) * words),
-                factors: self.factors[index].part(panel * factors..(panel + 1) * factors),
-            }
-        }
+        unsafe { (self.bits[index].part(bits), self.factors[index].part(factors)) }
+    }
+
+    /// What it drew.
+    ///
+    /// # Safety
+    /// Nobody draws for the panel meanwhile.
+    pub unsafe fn drawn(&self, index: usize, width: usize, panel: usize) -> Drawn<'a, T> {
+        let (bits, factors) = self.places(index, width, panel);
+        // SAFETY: the caller's promise.
+        unsafe { Drawn { bits: &self.bits[index].view()[bits], factors: &self.factors[index].view()[factors] } }
+    }
+
+    /// What a mask keeps that stochastic layer `index` drew for the panels from `panel` on.
+    ///
+    /// # Safety
+    /// As [`Buffers::drawn`].
+    pub unsafe fn kept(&self, index: usize, panel: usize) -> &'a Kept {
+        // SAFETY: the caller's promise.
+        unsafe { &self.kept[index].view()[panel] }
     }
 }
