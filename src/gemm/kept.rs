@@ -135,37 +135,68 @@ impl<T: Element> Kernel for Pack<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        assert!(self.rows.len() * self.stride <= self.packed.len() && self.columns.start.is_multiple_of(T::LANES));
         let (mut vector, end) = (self.columns.start / T::LANES, self.columns.end.div_ceil(T::LANES));
+        assert!(self.rows.len() * self.stride <= self.packed.len() && self.columns.start.is_multiple_of(T::LANES));
+        assert!(self.rows.last().is_none_or(|&row| (row as usize + 1) * self.n <= self.kernel.len()));
         while vector < end {
-            vector += match end - vector {
-                8.. => self.vectors::<S, 8>(s, vector),
-                _ => self.vectors::<S, 1>(s, vector),
+            vector += match self.n / T::LANES - vector {
+                8.. if end - vector >= 8 => self.vectors::<S, 8>(s, vector),
+                1.. => self.vectors::<S, 1>(s, vector),
+                0 => self.rest(s, vector),
             };
         }
     }
 }
 
 impl<T: Element> Pack<'_, T> {
-    /// `N` vectors of outputs from number `first` on, so few that how their lanes move stays in registers; returns `N`.
+    /// Which features of a vector are kept, and where in a packed row they go.
+    ///
+    /// # Panics
+    /// Where a row has no room for them and for a vector more.
+    fn place(&self, vector: usize) -> (u32, usize) {
+        let [first, Lanes { bits, before }] = [self.columns.start / T::LANES, vector].map(|at| self.outputs.lanes[at]);
+        let place = (before - first.before) as usize;
+        assert!(place + T::LANES <= self.stride);
+        (bits, place)
+    }
+
+    /// `N` whole vectors of outputs from number `first` on, so few that how their lanes move stays in registers; returns `N`. What is done
+    /// for a vector is a few instructions, so that those of many rows are under way while lines come from far.
     #[inline(always)]
     fn vectors<S: Simd, const N: usize>(&mut self, s: S, first: usize) -> usize {
-        let lanes = &self.outputs.lanes[first..first + N];
-        let start = self.outputs.lanes[self.columns.start / T::LANES].before;
-        assert!((lanes[N - 1].before - start) as usize + T::LANES <= self.stride);
-        let mut moves = [V::<S, T>::packing(s, 0); N];
-        for (moves, lanes) in moves.iter_mut().zip(lanes) {
-            *moves = V::<S, T>::packing(s, lanes.bits);
+        let (mut moves, mut places) = ([V::<S, T>::packing(s, 0); N], [0; N]);
+        for (index, (moves, to)) in moves.iter_mut().zip(&mut places).enumerate() {
+            let (bits, place) = self.place(first + index);
+            (*moves, *to) = (V::<S, T>::packing(s, bits), place);
         }
-        for (to, &row) in self.packed.chunks_exact_mut(self.stride).zip(self.rows) {
-            let row = &self.kernel[row as usize * self.n..][..self.n];
-            for (index, (lanes, moves)) in lanes.iter().zip(moves).enumerate() {
-                let vector = V::<S, T>::from_slice(s, &row[(first + index) * T::LANES..]);
-                // SAFETY: a row has room for what is kept and a vector more, as was just checked.
-                unsafe { vector.pack(to.as_mut_ptr().add((lanes.before - start) as usize), moves) };
+        assert!((first + N) * T::LANES <= self.n);
+        let mut to = self.packed.as_mut_ptr();
+        for &row in self.rows {
+            // SAFETY: rows, which ascend, were checked against the kernel, columns and places just now; a packed row has room for what is
+            // kept and a vector more, and there are as many as rows.
+            unsafe {
+                let from = self.kernel.as_ptr().add(row as usize * self.n + first * T::LANES);
+                for index in 0..N {
+                    V::<S, T>::load(s, from.add(index * T::LANES)).pack(to.add(places[index]), moves[index]);
+                }
             }
+            to = to.wrapping_add(self.stride);
         }
         N
+    }
+
+    /// The outputs after the last whole vector; returns 1.
+    #[inline(always)]
+    fn rest<S: Simd>(&mut self, s: S, vector: usize) -> usize {
+        let (bits, place) = self.place(vector);
+        let moves = V::<S, T>::packing(s, bits);
+        for (to, &row) in self.packed.chunks_exact_mut(self.stride).zip(self.rows) {
+            let row = &self.kernel[row as usize * self.n..][..self.n];
+            let vector = V::<S, T>::from_slice(s, &row[vector * T::LANES..]);
+            // SAFETY: a row has room for what is kept and a vector more, as was just checked.
+            unsafe { vector.pack(to.as_mut_ptr().add(place), moves) };
+        }
+        1
     }
 }
 
