@@ -34,7 +34,7 @@ impl<T: Element> Pass<'_, T> {
         draws: Option<&[Draw]>,
         scratch: &mut Scratch<T>,
     ) {
-        if let Some(draws) = draws {
+        if let Some(draws) = draws.filter(|draws| !draws.is_empty()) {
             // SAFETY: the caller's promise.
             unsafe { self.draw(group, &layers, draws, &mut scratch.words) };
             group.member.wait();
