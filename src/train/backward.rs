@@ -19,15 +19,21 @@ use crate::gemm::panel::{PanelProduct, Part, strips};
 use crate::simd::{Element, Simd};
 
 impl<T: Element> Pass<'_, T> {
-    /// Takes the gradient of value `layers`, which lies in its room, back through layers `layers - 1` to 0, and leaves the gradient of
-    /// each dense layer's output there by rows. All members call this, and meet when all is there.
+    /// Takes the gradient of value `layers.end`, which lies in its room, back through `layers`, and leaves the gradient of each dense
+    /// layer's output there by rows, when all members, who all call this, have come to its end.
     ///
     /// # Safety
-    /// The team has the group for itself after a forward pass, each member its share of its panels; nobody writes the parameters.
-    pub unsafe fn backward<S: Simd>(&self, s: S, group: &Group<'_>, layers: usize, batch: &Batch<'_>, copy: &mut [T]) {
+    /// The team has the group for itself after a forward pass, and has met since the gradient is there; nobody writes the parameters.
+    pub unsafe fn backward<S: Simd>(
+        &self,
+        s: S,
+        group: &Group<'_>,
+        layers: Range<usize>,
+        batch: &Batch<'_>,
+        copy: &mut [T],
+    ) {
         let (mut to_turn, mut met) = (None, true);
-        group.member.wait();
-        for layer in (0..layers).rev() {
+        for layer in layers.rev() {
             let Some(room) = self.room(layer + 1) else { break };
             // SAFETY: the caller's promise; features are their owners', and between the meetings about softmax panels are. Of the room of
             // one value there is one reference at a time.
@@ -72,10 +78,10 @@ impl<T: Element> Pass<'_, T> {
             met = false;
         }
         if let Some(first) = to_turn {
-            // SAFETY: members have met since its output gradients were complete, and nobody computes input gradients from them.
+            // SAFETY: members have met since its output gradients were complete; input gradients are computed from them by this member
+            // alone, or by nobody: the first layer of a network has none.
             unsafe { self.turn(s, first, group, batch, copy) };
         }
-        group.member.wait();
     }
 
     /// # Safety

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::plan::{DensePlace, Plan};
 use crate::gemm::panel::columns_of_blocks;
 use crate::simd::Element;
 
@@ -17,6 +18,19 @@ pub fn own<T: Element>(width: usize, index: usize, size: usize) -> Range<usize> 
         _ => ((2 * i * width + size * T::LANES) / (2 * size * T::LANES) * T::LANES).min(width),
     };
     border(index)..border(index + 1)
+}
+
+/// Weights of a kernel that is worth owning: members that share out features meet twice a layer, and wait for each other's pieces.
+const WORTH: usize = 1 << 16;
+
+/// The layers before this one are passed by features. It is the first dense layer after which no kernel is worth owning: from there on
+/// each member takes its own panels through the network, there and back, without meeting others.
+pub fn by_features(plan: &Plan) -> usize {
+    let worth = |place: &DensePlace| place.inputs * place.outputs >= WORTH;
+    match plan.dense.iter().rposition(worth) {
+        Some(last) => plan.dense.get(last + 1).map_or(plan.layers.len(), |next| next.layer),
+        None => 0,
+    }
 }
 
 /// Outputs that a member computes before it hands them on to the next, which has nothing else to do while the first are computed: whole

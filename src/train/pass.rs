@@ -46,6 +46,13 @@ impl Group<'_> {
         own::<T>(width, self.member.index, self.member.size)
     }
 
+    /// The panels that are this member's, for a pass that it makes alone.
+    pub fn mine<'m, T: Element>(&self, alone: &'m Member<'m>) -> Group<'m> {
+        let panels = self.share();
+        let first_row = self.first_row + (panels.start - self.panels.start) * T::LANES;
+        Group { panels, first_row, member: alone }
+    }
+
     /// The panels that are this member's where whole panels are.
     pub fn share(&self) -> Range<usize> {
         let share = self.member.share(self.panels.len());
@@ -146,12 +153,15 @@ impl<'a, T: Element> Pass<'a, T> {
         for (index, &layer) in inside {
             let (draw, width) = (&draws[index], self.plan.widths[layer]);
             let words = &mut words[..width.div_ceil(WORD)];
-            for panel in group.share() {
+            let share = group.share();
+            for panel in share.clone() {
                 let row = group.first_row + (panel - group.panels.start) * T::LANES;
                 // SAFETY: the panel is this member's.
                 draw.draw(row, width, words, unsafe { self.buffers.to_draw(index, width, panel) });
                 let shared = draw.noise.panels_per_mask(T::LANES).is_some();
-                if shared && mask_start::<T>(draw, &group.panels, group.first_row / T::LANES, panel) == panel {
+                // The first of a mask's panels among those of a member, who may look for it there later.
+                let first = (group.first_row / T::LANES) + share.start - group.panels.start;
+                if shared && mask_start::<T>(draw, &share, first, panel) == panel {
                     // SAFETY: as above.
                     let kept = unsafe { &mut self.buffers.kept[index].part(panel..panel + 1)[0] };
                     kept.fill::<T>(width, words.iter().copied());

@@ -20,6 +20,7 @@ use super::layer::{Layer, Noise};
 use super::loss::{Loss, LossPanel, Targets};
 use super::noise::Draw;
 use super::optimizer::{NormClip, Optimizer, with_rule};
+use super::own::by_features;
 use super::pass::{Batch, Group, Pass};
 use super::phase_two::{PhaseTwo, Whole};
 use super::plan::Plan;
@@ -163,7 +164,7 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
         };
         let outcome = std::sync::Mutex::new(Ok(Progress::default()));
         team(members, |member| {
-            let result = team_run.member(member);
+            let result = Member::alone(|alone| team_run.member(member, alone));
             if member.index == 0 {
                 *outcome.lock().expect("nobody else holds it") = result;
             }
@@ -192,8 +193,8 @@ impl<'b, S: Simd, T: Element + std::ops::Add<Output = T>> TeamRun<'_, 'b, S, T>
 where
     Self: 'b,
 {
-    /// All steps of one member.
-    fn member(&self, member: &Member) -> Result<Progress> {
+    /// All steps of one member, who is also a team `alone`.
+    fn member(&self, member: &Member<'_>, alone: &Member<'_>) -> Result<Progress> {
         let run = self.run;
         let mine = share(&self.jobs, run.plan, member.index, member.size);
         let penalised = run.parameters.iter().any(|parameter| parameter.limits.decays());
@@ -206,7 +207,7 @@ where
             if penalised {
                 self.penalties(mine.clone());
             }
-            self.phase_one(member, &batch, local);
+            self.phase_one(member, alone, &batch, local);
             let loss = self.loss(rows.len());
             if !loss.is_finite() {
                 let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
@@ -240,27 +241,39 @@ where
         Ok(progress)
     }
 
-    /// Forward, loss and backward of the batch, some panels at a time; members meet when all is there.
-    fn phase_one(&self, member: &Member<'_>, batch: &Batch<'_>, local: &mut Local<T>) {
+    /// Forward, loss and backward of the batch, some panels at a time: layers before `by_features` each member with its own features of
+    /// all panels, then those after it with its own panels. Members meet when all is there.
+    fn phase_one(&self, member: &Member<'_>, alone: &Member<'_>, batch: &Batch<'_>, local: &mut Local<T>) {
         let (layers, panels) = (self.run.layers(), batch.rows.len().div_ceil(T::LANES));
+        let middle = by_features(self.run.plan).min(layers);
         for first in (0..panels).step_by(GROUP) {
-            let group = Group { panels: first..panels.min(first + GROUP), first_row: first * T::LANES, member };
-            // SAFETY: the group is this team's, and nobody writes the parameters in phase one. Features of the input are their owners',
-            // and between the meetings at the ends of passes whole panels of the output are.
+            let all = Group { panels: first..panels.min(first + GROUP), first_row: first * T::LANES, member };
+            let mine = all.mine::<T>(alone);
+            let first = if middle > 0 { &all } else { &mine };
+            // SAFETY: the group is this team's, and nobody writes the parameters in phase one. Features are their owners', and between
+            // the meetings panels are.
             unsafe {
-                for panel in group.panels.clone() {
+                for panel in first.panels.clone() {
                     let rows = batch.lanes::<T>(panel).iter().map(|&row| row as usize);
-                    let own = group.own::<T>(self.run.plan.widths[0]);
+                    let own = first.own::<T>(self.run.plan.widths[0]);
                     self.pass.gather(self.s, self.run.input, rows, panel, own);
                 }
-                self.pass.forward(self.s, &group, 0..layers, Some(batch.draws), &mut local.scratch);
-                member.wait();
-                for panel in group.share() {
+                if middle > 0 {
+                    self.pass.forward(self.s, &all, 0..middle, Some(batch.draws), &mut local.scratch);
+                    member.wait();
+                }
+                self.pass.forward(self.s, &mine, middle..layers, Some(batch.draws), &mut local.scratch);
+                for panel in mine.panels.clone() {
                     self.panel_loss(layers, panel, batch, &mut local.panel);
                 }
-                self.pass.backward(self.s, &group, layers, batch, &mut local.panel);
+                self.pass.backward(self.s, &mine, middle..layers, batch, &mut local.panel);
+                if middle > 0 {
+                    member.wait();
+                    self.pass.backward(self.s, &all, 0..middle, batch, &mut local.panel);
+                }
             }
         }
+        member.wait();
     }
 
     /// Loss and gradient of one panel; the gradient goes to its room, or where no layer has use for it, to `nowhere`.
