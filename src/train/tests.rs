@@ -7,6 +7,7 @@ use super::gather::Input;
 use super::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
 use super::loss::{Loss, LossKind, Targets};
 use super::optimizer::{NormClip, Optimizer, OptimizerKind};
+use super::own::by_features;
 use super::plan::Plan;
 use super::predict::Predict;
 use super::run::{Progress, Run};
@@ -34,15 +35,21 @@ fn noise(kind: NoiseKind, rate: f64, sharing: Sharing) -> Layer {
     Layer::Noise(Noise { kind, rate, sharing })
 }
 
+/// Widths of two layers that are passed by rows of the batch.
+const NARROW: [usize; 2] = [67, 21];
+
+/// Widths of two layers that are passed by features.
+const WIDE: [usize; 2] = [300, 230];
+
 /// A stack with every kind of layer, of widths that fill no vector, but for one, of which one member of two has nothing.
-fn stack() -> Vec<Layer> {
+fn stack([first, second]: [usize; 2]) -> Vec<Layer> {
     let limited = Limits { l1: 1e-3, l2: 1e-2, max_norm: Some(0.7) };
     vec![
         noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
-        dense(67),
+        dense(first),
         Layer::Activation(Activation::Relu),
         noise(NoiseKind::Dropout, 0.5, Sharing::Rows(3)),
-        Layer::Dense(Dense { units: 21, kernel: limited, bias: Some(limited) }),
+        Layer::Dense(Dense { units: second, kernel: limited, bias: Some(limited) }),
         Layer::Activation(Activation::Gelu { approximate: false }),
         noise(NoiseKind::AlphaDropout, 0.1, Sharing::Features),
         Layer::Dense(Dense { units: 16, kernel: Limits::default(), bias: None }),
@@ -147,17 +154,26 @@ fn settings(batch: usize) -> [Settings; 5] {
     ]
 }
 
-fn bits_agree<T: Element + std::ops::Add<Output = T>>() {
+/// Which runs are compared with one thread's at the scalar level.
+struct Runs<'a> {
+    widths: [usize; 2],
+    batches: &'a [usize],
+    members: &'a [usize],
+    epochs: usize,
+}
+
+fn bits_agree<T: Element + std::ops::Add<Output = T>>(runs: &Runs<'_>) {
     // More than some machines have; a machine with other work may give a team fewer.
     set_num_threads(4).unwrap();
-    let weights = initial(&stack());
-    for batch in [1, 19, 64, 300] {
+    let layers = || stack(runs.widths);
+    let weights = initial(&layers());
+    for &batch in runs.batches {
         for (number, settings) in settings(batch).iter().enumerate() {
-            let oracle = train::<T>(stack(), &weights, settings, Level::Scalar, 1, 3);
+            let oracle = train::<T>(layers(), &weights, settings, Level::Scalar, 1, runs.epochs);
             assert!(oracle.1.loss.is_finite());
             for level in available() {
-                for members in [1, 2, 3, 4] {
-                    let run = train::<T>(stack(), &weights, settings, level, members, 3);
+                for &members in runs.members {
+                    let run = train::<T>(layers(), &weights, settings, level, members, runs.epochs);
                     assert_eq!(run, oracle, "batch {batch}, settings {number}, {level:?}, {members} threads");
                 }
             }
@@ -167,19 +183,29 @@ fn bits_agree<T: Element + std::ops::Add<Output = T>>() {
 
 #[test]
 fn all_levels_and_threads_train_the_same_bits() {
-    bits_agree::<f32>();
-    bits_agree::<f64>();
+    let runs = Runs { widths: NARROW, batches: &[1, 19, 64, 300], members: &[1, 2, 3], epochs: 3 };
+    bits_agree::<f32>(&runs);
+    bits_agree::<f64>(&runs);
+}
+
+#[test]
+fn wide_layers_by_features_train_the_same_bits() {
+    assert_eq!(by_features(&Plan::new(stack(NARROW), INPUTS).unwrap()), 0);
+    assert_eq!(by_features(&Plan::new(stack(WIDE), INPUTS).unwrap()), 7);
+    let runs = Runs { widths: WIDE, batches: &[19, 300], members: &[2, 4], epochs: 1 };
+    bits_agree::<f32>(&runs);
+    bits_agree::<f64>(&runs);
 }
 
 /// Row groups of whole panels, whose dropped units products leave out; without `neighbours` nothing is left out.
-fn grouped<T: Element + std::ops::Add<Output = T>>(sharing: Sharing, rate: f64) {
+fn grouped<T: Element + std::ops::Add<Output = T>>([first, second]: [usize; 2], sharing: Sharing, rate: f64) {
     let layers = || {
         vec![
             noise(NoiseKind::Dropout, 0.2, sharing),
-            dense(67),
+            dense(first),
             Layer::Activation(Activation::Relu),
             noise(NoiseKind::Dropout, rate, sharing),
-            dense(53),
+            dense(second),
             Layer::Activation(Activation::Tanh),
             noise(NoiseKind::ClassicDropout, rate, sharing),
             dense(CLASSES),
@@ -216,9 +242,10 @@ fn grouped<T: Element + std::ops::Add<Output = T>>(sharing: Sharing, rate: f64) 
 fn leaving_out_dropped_units_changes_no_bit() {
     for sharing in [Sharing::Rows(16), Sharing::Rows(32), Sharing::Batch] {
         for rate in [0.5, 0.9, 1.0] {
-            grouped::<f32>(sharing, rate);
-            grouped::<f64>(sharing, rate);
+            grouped::<f32>([67, 53], sharing, rate);
+            grouped::<f64>([67, 53], sharing, rate);
         }
+        grouped::<f32>(WIDE, sharing, 0.5);
     }
 }
 
@@ -263,9 +290,10 @@ fn gradients_are_those_of_finite_differences() {
 
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
-    let mut weights = initial(&stack());
+    let mut weights = initial(&stack(NARROW));
     weights[0][0] = f64::NAN;
-    let outcome = std::panic::catch_unwind(|| train::<f32>(stack(), &weights, &settings(19)[0], Level::Scalar, 2, 1));
+    let outcome =
+        std::panic::catch_unwind(|| train::<f32>(stack(NARROW), &weights, &settings(19)[0], Level::Scalar, 2, 1));
     let message = *outcome.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("loss became NaN at batch 0"), "{message}");
 }
