@@ -55,11 +55,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
         match self.whole {
             None => self.gradients(|parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] }),
             Some(whole) => {
-                self.gradients(|parameter| Store {
-                    s: self.s,
-                    parameter: &self.parameters[parameter],
-                    gradient: whole.gradients[parameter],
-                });
+                self.store(whole);
                 self.member.wait();
                 self.sum_squares(whole);
                 self.member.wait();
@@ -98,12 +94,26 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
             let mut kernel = sink(place.kernel);
             let own = own::<T>(place.inputs, self.member.index, self.member.size);
             for start in own.clone().step_by(BLOCK_ROWS) {
-                self.rows(operands, place, work, start..own.end.min(start + BLOCK_ROWS), &mut kernel);
+                let rows = start..own.end.min(start + BLOCK_ROWS);
+                match work {
+                    GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
+                    GradientWork::Inputs(size) => self.from_inputs(operands, place, size, rows, &mut kernel),
+                    GradientWork::Thin(size) => self.from_both(operands, place, size, rows, &mut kernel),
+                }
             }
             if let Some(bias) = place.bias.filter(|_| self.has_bias(dense)) {
                 self.bias(operands, place, work, &mut sink(bias));
             }
         }
+    }
+
+    /// Keeps the gradients of this member's parameters. A function of its own, so that it is not compiled for each rule.
+    fn store(&self, whole: &Whole<'_, T>) {
+        self.gradients(|parameter| Store {
+            s: self.s,
+            parameter: &self.parameters[parameter],
+            gradient: whole.gradients[parameter],
+        });
     }
 
     /// The operands of the weight gradient of dense layer number `dense`.
@@ -122,34 +132,41 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
         Outer { x, x_stride, dy, dy_stride: row_stride::<T>(place.outputs), batch }
     }
 
-    /// Computes some rows of a kernel's gradient and hands them on.
-    fn rows(
+    /// Computes some rows of a kernel's gradient for groups of `size` rows of the batch, from the inputs that they kept, and hands them on.
+    fn from_inputs(
         &self,
         operands: Outer<'_, T>,
         place: &DensePlace,
-        work: GradientWork,
+        size: usize,
         rows: Range<usize>,
-        kernel: &mut impl Sink<T>,
+        kernel: &mut dyn Sink<T>,
     ) {
-        // The inputs among them that a row of the batch kept.
-        let inputs = |row: usize| among(&self.kept(place.input_noise, place.layer, row).list, &rows);
-        match work {
-            GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
-            GradientWork::Inputs(size) => {
-                let group = |group: Range<usize>| RowGroup { kept: inputs(group.start), rows: group };
-                let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
-                operands.run_groups(self.s, rows.clone(), place.outputs, &groups, kernel);
-            }
-            GradientWork::Thin(size) => {
-                let group = |group: Range<usize>| ThinGroup {
-                    inputs: inputs(group.start),
-                    outputs: self.kept(place.output_noise, place.layer + 1, group.start),
-                    rows: group,
-                };
-                let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
-                operands.run_thin(self.s, rows.clone(), place.outputs, &groups, kernel);
-            }
-        }
+        let group = |group: Range<usize>| RowGroup { kept: self.inputs(place, &rows, group.start), rows: group };
+        let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
+        operands.run_groups(self.s, rows.clone(), place.outputs, &groups, kernel);
+    }
+
+    /// The same for the outputs that they kept, too.
+    fn from_both(
+        &self,
+        operands: Outer<'_, T>,
+        place: &DensePlace,
+        size: usize,
+        rows: Range<usize>,
+        kernel: &mut dyn Sink<T>,
+    ) {
+        let group = |group: Range<usize>| ThinGroup {
+            inputs: self.inputs(place, &rows, group.start),
+            outputs: self.kept(place.output_noise, place.layer + 1, group.start),
+            rows: group,
+        };
+        let groups: Vec<_> = groups(size, self.batch.rows.len()).map(group).collect();
+        operands.run_thin(self.s, rows.clone(), place.outputs, &groups, kernel);
+    }
+
+    /// Which of some inputs of a dense layer row `row` of the batch kept.
+    fn inputs(&self, place: &DensePlace, some: &Range<usize>, row: usize) -> &[u32] {
+        among(&self.kept(place.input_noise, place.layer, row).list, some)
     }
 
     /// Which of the features of a value dropout kept in row `row` of the batch; all without a layer whose masks rows share.
@@ -164,7 +181,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     }
 
     /// Hands on the bias gradient of a layer.
-    fn bias(&self, operands: Outer<'_, T>, place: &DensePlace, work: GradientWork, sink: &mut impl Sink<T>) {
+    fn bias(&self, operands: Outer<'_, T>, place: &DensePlace, work: GradientWork, sink: &mut dyn Sink<T>) {
         let Outer { dy, dy_stride: stride, batch, .. } = operands;
         let mut sums = vec![T::ZERO; place.outputs.next_multiple_of(T::LANES)];
         if let GradientWork::Thin(size) = work {
