@@ -97,8 +97,8 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
                 let rows = start..own.end.min(start + BLOCK_ROWS);
                 match work {
                     GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
-                    GradientWork::Inputs(size) => self.from_inputs(operands, place, size, rows, &mut kernel),
-                    GradientWork::Thin(size) => self.from_both(operands, place, size, rows, &mut kernel),
+                    GradientWork::Inputs(size) => self.for_kept_inputs(operands, place, size, rows, &mut kernel),
+                    GradientWork::Thin(size) => self.for_kept_both(operands, place, size, rows, &mut kernel),
                 }
             }
             if let Some(bias) = place.bias.filter(|_| self.has_bias(dense)) {
@@ -133,7 +133,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     }
 
     /// Computes some rows of a kernel's gradient for groups of `size` rows of the batch, from the inputs that they kept, and hands them on.
-    fn from_inputs(
+    fn for_kept_inputs(
         &self,
         operands: Outer<'_, T>,
         place: &DensePlace,
@@ -147,7 +147,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     }
 
     /// The same for the outputs that they kept, too.
-    fn from_both(
+    fn for_kept_both(
         &self,
         operands: Outer<'_, T>,
         place: &DensePlace,
