@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 
 use super::avx512_links::{Links8, Links16};
+use super::avx512_masks::first;
 use super::transpose::{avx512_f32, avx512_f64};
-use super::{Kernel, Level, Mask, Simd, Vector};
+use super::{Kernel, Level, Simd, Vector};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, and FMA.
 #[derive(Debug, Clone, Copy)]
@@ -69,56 +70,6 @@ pub struct F32x16(pub(super) __m512);
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
 pub struct F64x8(pub(super) __m512d);
-
-impl Mask for __mmask16 {
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        self & other
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        self | other
-    }
-
-    #[inline(always)]
-    fn not(self) -> Self {
-        !self
-    }
-
-    #[inline(always)]
-    fn to_bits(self) -> u32 {
-        u32::from(self)
-    }
-}
-
-impl Mask for __mmask8 {
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        self & other
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        self | other
-    }
-
-    #[inline(always)]
-    fn not(self) -> Self {
-        !self
-    }
-
-    #[inline(always)]
-    fn to_bits(self) -> u32 {
-        u32::from(self)
-    }
-}
-
-/// The first `n` bits set.
-#[inline(always)]
-fn first(n: usize) -> u32 {
-    (1u32 << n) - 1
-}
 
 /// `round` to nearest even without raising exceptions.
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -54,6 +54,8 @@ mod avx2_moves;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_links;
+#[cfg(target_arch = "x86_64")]
+mod avx512_masks;
 mod half;
 mod halves;
 mod level;

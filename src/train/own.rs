@@ -1,8 +1,8 @@
 //! Layer 4: which features belong to which member of a team.
 //!
-//! A member owns some features of every value, and with them the rows of the kernel that reads it. Only the owner ever touches these
-//! weights: they stay in its caches, and no store to them waits for another core to give up its copy. What members hand to
-//! each other are activations and their gradients, which are smaller.
+//! A member owns some features of every value, and with them the rows of the kernel that reads it. Where layers are passed by features,
+//! only the owner touches these weights, but for penalties and norms: they stay in its caches, and no store to them waits for another
+//! core to give up its copy. What members hand to each other are activations and their gradients, which are smaller.
 
 use std::ops::Range;
 
