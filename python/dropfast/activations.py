@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from dropfast import _core
 from dropfast.arrays import Array
 from dropfast.configurable import Configurable
+from dropfast.training.exact import check_own
 
 _ALIASES = {"swish": "silu"}
 NAMES = (
@@ -58,6 +59,8 @@ class Function(Configurable):
     """
 
     kind = "activation"
+    # Layers share these objects.
+    until_built = ("name", "negative_slope", "alpha", "approximate")
 
     def __init__(
         self,
@@ -73,6 +76,9 @@ class Function(Configurable):
             )
         self.name = name
         self.negative_slope, self.alpha, self.approximate = negative_slope, alpha, approximate
+
+    def _settled(self) -> bool:
+        return True
 
     @property
     def options(self) -> dict[str, Any]:
@@ -127,6 +133,7 @@ def get(identifier: str | Function | None) -> Function:
     'silu'
     """
     if isinstance(identifier, Function):
+        check_own(identifier)
         return identifier
     if identifier is None:
         return linear

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+
+from dropfast.attributes import Attributed, parameters
 
 _T = TypeVar("_T", bound="Configurable")
 
@@ -15,16 +17,14 @@ _T = TypeVar("_T", bound="Configurable")
 _registry: dict[str, type[Configurable]] = {}
 
 
-class Configurable:
+class Configurable(Attributed):
     """Base of everything a model is made of.
 
     A subclass stores each constructor argument under the argument's own name. From that follow
-    `get_config`, `from_config` and `repr`.
+    `get_config`, `from_config`, `repr`, and that the attribute may be set later.
     """
 
     kind: ClassVar[str] = "object"
-    # Arguments of a base's constructor that a subclass decides itself.
-    fixed: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -32,10 +32,11 @@ class Configurable:
         # A model inside a model's file would be one more way to claim memory.
         if own and cls.kind != "model":
             _registry[f"{cls.kind}.{cls.__name__}"] = cls
+            cls.checked_by = cls
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values that JSON can hold."""
-        return {name: serialize(getattr(self, name)) for name in parameters(type(self))}
+        return {name: serialize(self._shown(name)) for name in parameters(type(self))}
 
     @classmethod
     def from_config(
@@ -81,10 +82,14 @@ class Configurable:
         """Whether a constructor's default is this object."""
         return _short(self) == repr(identifier)
 
+    def _shown(self, name: str) -> Any:
+        """Value of a constructor's argument, for configs and `repr`."""
+        return getattr(self, name)
+
     def __repr__(self) -> str:
         shown: list[str] = []
         for name, parameter in parameters(type(self)).items():
-            value, default = getattr(self, name), parameter.default
+            value, default = self._shown(name), parameter.default
             if default is inspect.Parameter.empty:
                 shown.append(f"{value!r}" if not shown else f"{name}={value!r}")
             elif not _same(value, default):
@@ -92,23 +97,10 @@ class Configurable:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def parameters(cls: type[Configurable]) -> dict[str, inspect.Parameter]:
-    """The constructor's parameters by name, with those it hands on through ``**kwargs``."""
-    return {found.name: found for found in _walk(cls) if found.name not in cls.fixed}
-
-
-def _walk(cls: type) -> Iterator[inspect.Parameter]:
-    for base in cls.__mro__:
-        if "__init__" not in vars(base) or base is object:
-            continue
-        hands_on = False
-        for parameter in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]:
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                hands_on = True
-            elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
-                yield parameter
-        if not hands_on:
-            return
+def registered(cls: type) -> bool:
+    """Whether a class is one of this package's public ones itself, not derived from one."""
+    kind = getattr(cls, "kind", "")
+    return _registry.get(f"{kind}.{cls.__name__}") is cls
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -142,8 +134,7 @@ def serialize(value: Any) -> Any:
         return value.item()
     if isinstance(value, Configurable):
         cls = type(value)
-        own = _registry.get(f"{cls.kind}.{cls.__name__}") is cls
-        name = f"{cls.kind}.{cls.__name__}" if own else f"custom.{cls.__name__}"
+        name = f"{cls.kind}.{cls.__name__}" if registered(cls) else f"custom.{cls.__name__}"
         return {"class": name, "config": value.get_config()}
     if isinstance(value, Mapping):
         return {str(key): serialize(item) for key, item in value.items()}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from dropfast.checks import check_flag, check_integer, check_number
 from dropfast.configurable import Configurable
 
 
@@ -26,10 +28,8 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
 
-def _positive(name: str, value: float) -> float:
-    if not value > 0:
-        raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
-    return value
+def _check(name: str, value: Any) -> float:
+    return check_number(name, value, 0.0)
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -50,9 +50,10 @@ class ExponentialDecay(LearningRateSchedule):
         decay_rate: float,
         staircase: bool = False,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate, self.staircase = decay_rate, staircase
+        self.initial_learning_rate = _check("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = check_number("decay_steps", decay_steps, positive=True)
+        self.decay_rate = _check("decay_rate", decay_rate)
+        self.staircase = check_flag("staircase", staircase)
 
     def __call__(self, step: int) -> float:
         """The learning rate at a step."""
@@ -79,9 +80,10 @@ class InverseTimeDecay(LearningRateSchedule):
         decay_rate: float,
         staircase: bool = False,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate, self.staircase = decay_rate, staircase
+        self.initial_learning_rate = _check("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = check_number("decay_steps", decay_steps, positive=True)
+        self.decay_rate = _check("decay_rate", decay_rate)
+        self.staircase = check_flag("staircase", staircase)
 
     def __call__(self, step: int) -> float:
         """The learning rate at a step."""
@@ -109,9 +111,10 @@ class PolynomialDecay(LearningRateSchedule):
         power: float = 1.0,
         cycle: bool = False,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
+        self.initial_learning_rate = _check("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = check_number("decay_steps", decay_steps, positive=True)
+        self.end_learning_rate = _check("end_learning_rate", end_learning_rate)
+        self.power, self.cycle = _check("power", power), check_flag("cycle", cycle)
 
     def __call__(self, step: int) -> float:
         """The learning rate at a step."""
@@ -156,9 +159,13 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.alpha, self.warmup_target, self.warmup_steps = alpha, warmup_target, warmup_steps
+        self.initial_learning_rate = _check("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = check_number("decay_steps", decay_steps, positive=True)
+        self.alpha = _check("alpha", alpha)
+        self.warmup_steps = check_integer("warmup_steps", warmup_steps)
+        self.warmup_target = warmup_target
+        if warmup_target is not None:
+            _check("warmup_target", warmup_target)
 
     def __call__(self, step: int) -> float:
         """The learning rate at a step."""
@@ -183,6 +190,14 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        lists: tuple[tuple[str, Any], ...] = (("boundaries", boundaries), ("values", values))
+        for name, given in lists:
+            if isinstance(given, str) or not isinstance(given, Sequence):
+                raise ValueError(f"{name} must be a list of numbers. Received: {name}={given!r}")
+            for value in given:
+                _check(f"each of {name}", value)
+        if list(boundaries) != sorted(boundaries):
+            raise ValueError(f"boundaries must rise. Received: boundaries={boundaries!r}")
         if len(values) != len(boundaries) + 1:
             raise ValueError(
                 f"values must have {len(boundaries) + 1} entries, one more than boundaries. "

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dropfast import _core
 from dropfast.arrays import Array
 from dropfast.configurable import Configurable, resolve
+from dropfast.training.exact import check_own
 
 _ALIASES = {
     "mse": "MeanSquaredError",
@@ -235,6 +236,7 @@ def get(identifier: Any) -> Loss:
             )
         identifier = identifier.__name__
     found: Loss = resolve("loss", identifier, _ALIASES)
+    check_own(found)
     return found
 
 

@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dropfast import _core
 from dropfast import learning_rates as schedules
 from dropfast.arrays import Array, zeros
 from dropfast.configurable import Configurable, resolve
+from dropfast.training.exact import check_own
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
 
@@ -55,6 +57,7 @@ class Optimizer(Configurable):
 
     kind = "optimizer"
     native_name: ClassVar[str] = ""
+    moving = frozenset({"iterations", "state"})
 
     def __init__(
         self,
@@ -134,14 +137,64 @@ class Optimizer(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define slots()")
 
     def build(self, params: Sequence[Array]) -> None:
-        """Make the state for weight arrays; state that fits them already is kept."""
-        same = len(params) == len(self._params) and all(
-            a is b for a, b in zip(params, self._params, strict=False)
-        )
-        if same and len(self.state) == self.slots():
+        """Make the state for weight arrays; what it holds for one of them already is kept.
+
+        Raises
+        ------
+        ValueError
+            If it has trained other arrays: moments and steps of one model mean nothing to another.
+        """
+        known = {id(w): i for i, w in enumerate(self._params)}
+        if [*known] == [id(w) for w in params] and len(self.state) == self.slots():
             return
+        if self.iterations and known and params and not any(id(w) in known for w in params):
+            raise ValueError(
+                "optimizer must be new, or the one this model was trained with. Received: "
+                f"{self!r} after {self.iterations} steps with another model"
+            )
+        old = self.state if len(self.state) == self.slots() else []
+        self.state = [
+            [
+                old[slot][known[id(w)]] if old and id(w) in known else zeros(w.shape, w.dtype)
+                for w in params
+            ]
+            for slot in range(self.slots())
+        ]
         self._params = list(params)
-        self.state = [[zeros(w.shape, w.dtype) for w in params] for _ in range(self.slots())]
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        """Set a hyperparameter; one that would need other state is refused once there is state."""
+        before = self.__dict__[name]
+        super()._set_attribute(name, value)
+        if self.state and self.slots() not in (0, len(self.state)):
+            object.__setattr__(self, name, before)
+            raise AttributeError(
+                f"{name} of {self!r} is read-only once its state is made: compile with a new "
+                f"optimizer. Received: {name}={value!r}"
+            )
+
+    def update(
+        self,
+        weight: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        learning_rate: float,
+        step: int,
+    ) -> None:
+        """Move one weight array by its clipped gradient, in place; an optimizer of your own may.
+
+        Parameters
+        ----------
+        weight, gradient
+            Arrays of one shape.
+        state
+            The weight's arrays of state, one a slot.
+        learning_rate
+            Of this step.
+        step
+            Number of the step, from 1.
+        """
+        _core.optimizer_update(self.spec(), weight, gradient, list(state), learning_rate, step)
 
     def clip(self, gradients: Sequence[Array]) -> list[Array]:
         """Gradients whose norms or values are clipped as the optimizer says."""
@@ -385,4 +438,5 @@ def get(identifier: Any) -> Optimizer:
     AdamW()
     """
     found: Optimizer = resolve("optimizer", identifier)
+    check_own(found)
     return found

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from dropfast.arrays import Array
 from dropfast.configurable import Configurable, resolve
+from dropfast.training.exact import check_own
 
 _ALIASES = {"l1_l2": "L1L2", "l1l2": "L1L2"}
 
@@ -119,4 +120,5 @@ def get(identifier: Any) -> Regularizer | None:
     if identifier is None:
         return None
     found: Regularizer = resolve("regularizer", identifier, _ALIASES)
+    check_own(found)
     return found

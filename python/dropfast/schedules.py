@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+from dropfast.checks import as_number, check_choice, check_number
 from dropfast.configurable import Configurable
 
 Unit = Literal["epoch", "step"]
@@ -33,8 +34,7 @@ class Schedule(Configurable):
     kind = "schedule"
 
     def __init__(self, unit: Unit = "epoch") -> None:
-        if unit not in ("epoch", "step"):
-            raise ValueError(f"unit must be 'epoch' or 'step'. Received: unit={unit!r}")
+        check_choice("unit", unit, ("epoch", "step"))
         self.unit: Unit = unit
 
     def __call__(self, time: int) -> float:
@@ -59,7 +59,7 @@ class Constant(Schedule):
 
     def __init__(self, value: float) -> None:
         super().__init__()
-        self.value = value
+        self.value = _check(value, "", "value")
 
     def __call__(self, time: int) -> float:
         """The value."""
@@ -92,9 +92,8 @@ class Linear(Schedule):
 
     def __init__(self, start: float, end: float, over: int, unit: Unit = "epoch") -> None:
         super().__init__(unit)
-        if not over > 0:
-            raise ValueError(f"over must be positive. Received: over={over!r}")
-        self.start, self.end, self.over = start, end, over
+        self.start, self.end = _check(start, "", "start"), _check(end, "", "end")
+        self.over = check_number("over", over, positive=True)
 
     def __call__(self, time: int) -> float:
         """The value at a time."""
@@ -135,7 +134,7 @@ class Early(Schedule):
 
     def __init__(self, rate: float, until: int, unit: Unit = "epoch") -> None:
         super().__init__(unit)
-        self.rate, self.until = rate, until
+        self.rate, self.until = _check(rate, "", "rate"), check_number("until", until, 0.0)
 
     def __call__(self, time: int) -> float:
         """The rate at a time."""
@@ -159,7 +158,7 @@ class Late(Schedule):
 
     def __init__(self, rate: float, start: int, unit: Unit = "epoch") -> None:
         super().__init__(unit)
-        self.rate, self.start = rate, start
+        self.rate, self.start = _check(rate, "", "rate"), check_number("start", start, 0.0)
 
     def __call__(self, time: int) -> float:
         """The rate at a time."""
@@ -183,8 +182,10 @@ class Call(Schedule):
 
     def __init__(self, function: Callable[[int], float], unit: Unit = "epoch") -> None:
         super().__init__(unit)
-        if not callable(function):
-            raise TypeError(f"function must be callable. Received: function={function!r}")
+        if not _is_function(function):
+            raise TypeError(
+                f"function must be a function of the time. Received: function={function!r}"
+            )
         self.function = function
 
     def __call__(self, time: int) -> float:
@@ -210,9 +211,14 @@ def get_rate(rate: Any) -> float | Schedule:
         for value in rate.extremes():
             _check(value, f"of {rate!r}", "rate")
         return rate
-    if callable(rate):
+    if _is_function(rate):
         return Call(rate)
     return _check(rate, "", "rate")
+
+
+def _is_function(thing: Any) -> bool:
+    """A class or a constraint can be called too, but is no function of the time."""
+    return callable(thing) and not isinstance(thing, Configurable | type)
 
 
 def value_at(rate: float | Schedule, step: int, epoch: int, name: str) -> float:
@@ -236,10 +242,7 @@ def value_at(rate: float | Schedule, step: int, epoch: int, name: str) -> float:
 
 
 def _check(rate: Any, where: str, name: str) -> float:
-    try:
-        number = math.nan if isinstance(rate, str | bytes) else float(rate)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = as_number(rate)
     if not 0.0 <= number <= 1.0:
         where = f" {where}" if where else ""
         raise ValueError(f"{name}{where} must be in [0, 1]. Received: {name}={rate!r}")

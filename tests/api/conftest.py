@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import dropfast as df
-from dropfast.training.stepwise import Stepwise
 
 
 @pytest.fixture
@@ -43,9 +42,7 @@ def stepwise():
 
     def forced(model, shape=(None, 6)):
         model.build(shape)
-        model._runner = Stepwise(
-            model.plan, model._weights, model.rows_per_mask, np.dtype(model.dtype)
-        )
+        model._stepwise_only = True
         return model
 
     return forced

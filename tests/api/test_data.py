@@ -54,7 +54,7 @@ def test_images_of_bytes(make, data):
     layers = [L.Rescaling(1 / 255), L.Flatten(), L.Dropout(0.1), L.Dense(2, "softmax")]
     model = make(layers=layers)
     model.fit(x, y, epochs=1, verbose=0)
-    assert type(model._runner) is Native
+    assert type(model.trainer()) is Native
     scaled = x.reshape(64, -1).astype(np.float32) * np.float32(1 / 255)
     kernel, bias = model.get_weights()
     expected = df.activations.softmax(scaled @ kernel + bias)

@@ -187,9 +187,7 @@ def test_a_callback_that_raises_stops_training_and_leaves_the_model_usable(hook)
 
 
 def test_a_schedule_that_leaves_its_range_is_named():
-    with pytest.raises(
-        ValueError, match=r"rate of Linear\(.*\) must be in \[0, 1\]. Received: rat"
-    ):
+    with pytest.raises(ValueError, match=r"end must be in \[0, 1\]. Received: end=1.5"):
         L.Dropout(df.schedules.Linear(0.0, 1.5, over=3))
     made = df.Sequential([L.Dropout(lambda epoch: 0.6 * epoch), L.Dense(1)], seed=0)
     made.compile("sgd", "mse")

@@ -61,8 +61,8 @@ def test_native_and_stepwise_agree_on_layers(stack, make, stepwise, data):
     a, b = (make(layers=stack(), dtype="float64") for _ in range(2))
     stepwise(b)
     first, second = (m.fit(*data, epochs=3, verbose=0, batch_size=48) for m in (a, b))
-    assert type(a._runner) is Native
-    assert type(b._runner) is Stepwise
+    assert type(a.trainer()) is Native
+    assert type(b.trainer()) is Stepwise
     close(a, b, 1e-9)
     for name, values in first.history.items():
         np.testing.assert_allclose(values, second.history[name], rtol=1e-9)
@@ -329,8 +329,8 @@ def test_frozen_layers_at_the_start_are_computed_once(dtype, make, stepwise, dat
     a, b = model(), stepwise(model())
     for one in (a, b):
         one.fit(x, data[1], epochs=2, verbose=0)
-    assert type(a._runner) is Native
-    assert type(b._runner) is Stepwise
+    assert type(a.trainer()) is Native
+    assert type(b.trainer()) is Stepwise
     assert a.plan.preparation == 3
     close(a, b, 1e-9)
     np.testing.assert_allclose(a.predict(x), b.predict(x), rtol=1e-9)
@@ -364,7 +364,7 @@ def test_custom_losses_and_layers_train(data):
         model = df.Sequential(layers, seed=0, dtype="float64")
         model.compile(df.optimizers.SGD(0.05), loss)
         model.fit(x, y, epochs=1, verbose=0)
-        assert type(model._runner) is Stepwise
+        assert type(model.trainer()) is Stepwise
         weights.append(model)
     assert np.isfinite(weights[0].weights[0]).all()
     reference = df.Sequential(

@@ -109,7 +109,7 @@ class TestFashionMnist:
             recipe.model, "fit", lambda x, y, **more: seen.append(x) or fit(x, y, **more)
         )
         history = recipe.train(*images, verbose=0)
-        assert type(recipe.model._runner) is Native
+        assert type(recipe.model.trainer()) is Native
         assert history.epoch == [0, 1, 2]
         assert len(history.history["loss"]) == 3
         assert not np.array_equal(seen[0], seen[1])

@@ -7,6 +7,7 @@ from typing import Any
 from dropfast import activations
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
+from dropfast.training.exact import exact
 
 
 class Activation(Layer):
@@ -50,6 +51,8 @@ class Activation(Layer):
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """An "activation" of the native network; softmax needs the rows to be vectors."""
         if self.activation.name == "softmax" and len(input_shape) != 2:
+            return None
+        if not exact(self.activation):
             return None
         return {
             "kind": "activation",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
+from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable, snake_case
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
+from dropfast.training.exact import check_own, exact
 
 KeyMaker = Callable[[], Key]
 
@@ -108,13 +111,15 @@ class Layer(Configurable):
 
     kind = "layer"
     stochastic: ClassVar[bool] = False
+    until_built: ClassVar[tuple[str, ...]] = ("dtype",)
+    moving = frozenset({"built", "gradients"})
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, dtype: DTypeLike | None = None
     ) -> None:
-        self.name = snake_case(type(self).__name__) if name is None else str(name)
+        self.name = snake_case(type(self).__name__) if name is None else check_name(name)
         self._given_name = name
-        self.trainable = bool(trainable)
+        self.trainable = check_flag("trainable", trainable)
         self.dtype = None if dtype is None else float_dtype(dtype).name
         self.gradients: dict[str, Array] = {}
         self.built = False
@@ -125,10 +130,17 @@ class Layer(Configurable):
         self._calls = 0
         self._own_seed: int | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            setattr(cls, "build", _building_once(vars(cls)["build"]))  # noqa: B010
+
     # What subclasses define.
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights with `add_weight`; `input_shape` starts with None for the batch."""
+        if not self._building:
+            self.build_once(input_shape, "float32")
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """The layer's output for a batch; keep in ``passage.saved`` what `gradient` needs."""
@@ -145,6 +157,36 @@ class Layer(Configurable):
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """The layer in the native network's terms, or None if that doesn't know it."""
         return None
+
+    # Attributes that are set later.
+
+    def _settled(self) -> bool:
+        return self.built
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute: arrays of weights are copied into, the rest is checked first."""
+        now = self.__dict__[name]
+        if value is now:
+            return
+        if any(now is weight.value for weight in self._weights):
+            weight = next(weight for weight in self._weights if now is weight.value)
+            copy_weights(f"layer {self.name!r}", [weight], [value])
+            return
+        if now is None and self.built and isinstance(value, np.ndarray):
+            raise AttributeError(f"layer {self.name!r} has no weight {name!r}. Received: an array")
+        if name == "name":
+            check_name(value)
+        super()._set_attribute(name, value)
+        if name == "name":
+            self._given_name = self.name
+        own, _, what = name.rpartition("_")
+        for weight in self._weights:
+            if weight.name == own and what in ("regularizer", "constraint"):
+                setattr(weight, what, getattr(self, name))
+
+    def _rename(self, name: str) -> None:
+        """Take a name that a model chose: in files and `repr` the layer still has none."""
+        object.__setattr__(self, "name", name)
 
     # Weights.
 
@@ -175,6 +217,11 @@ class Layer(Configurable):
         ndarray
             The array. Training changes it in place: keep it, don't replace it.
         """
+        if isinstance(self.__dict__.get(name), np.ndarray):
+            raise ValueError(
+                f"{name} of layer {self.name!r} must be set once the layer is built. "
+                "Received: an array before"
+            )
         weight = Weight(
             name,
             self._first_value(name, tuple(int(size) for size in shape), initializer),
@@ -254,6 +301,7 @@ class Layer(Configurable):
         ndarray
             The layer's output. `backward` refers to the latest call.
         """
+        check_own(self)
         array = self._convert(as_numeric("x", x))
         if not self.built:
             wide = array.dtype == np.float64
@@ -261,7 +309,8 @@ class Layer(Configurable):
         else:
             self.check_input((None, *array.shape[1:]))
         passage = Passage(bool(training), key, self.rate_at(0, 0))
-        if training and self.stochastic and key is None:
+        # A class of one's own may draw in inference too.
+        if self.stochastic and key is None and (training or not exact(self)):
             passage.key = Key(self._seed(), 0, self._calls)
             self._calls += 1
         output = self.forward(array, passage)
@@ -323,9 +372,11 @@ class Layer(Configurable):
         values
             Initial values themselves, as they come from a file; nothing is drawn then.
         """
+        input_shape = (None, *input_shape[1:])
         if self.built:
             self.check_input(input_shape)
             return
+        self._building = True
         self._weight_keys, self._values = next_key, values
         self._weight_dtype = self.dtype or float_dtype(dtype).name
         try:
@@ -334,6 +385,7 @@ class Layer(Configurable):
             self._weights = []
             raise
         finally:
+            self._building = False
             self._weight_keys = self._values = None
         self._build_shape, self.built = input_shape, True
 
@@ -345,6 +397,7 @@ class Layer(Configurable):
                 f"Received: shape {shape_text(input_shape)}"
             )
 
+    _building = False
     _weight_keys: KeyMaker | None = None
     _values: Iterator[Array] | None = None
 
@@ -372,13 +425,18 @@ class Layer(Configurable):
         # What the latest call left behind is no part of a copy.
         return {**vars(self), "_last": None}
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values that JSON can hold."""
-        return {**super().get_config(), "name": self._given_name}
+    def _shown(self, name: str) -> Any:
+        return self._given_name if name == "name" else super()._shown(name)
 
-    def __repr__(self) -> str:
-        name, self.name = self.name, self._given_name  # type: ignore[assignment]
-        try:
-            return super().__repr__()
-        finally:
-            self.name = name
+
+def _building_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+    """A layer's own `build`, which does all that a model does around it where users call it."""
+
+    @wraps(build)
+    def built(self: Layer, input_shape: Shape) -> None:
+        if self._building:
+            build(self, input_shape)
+        else:
+            self.build_once(input_shape, "float32")
+
+    return built

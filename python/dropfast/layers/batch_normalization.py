@@ -40,6 +40,8 @@ class BatchNormalization(Layer):
     [[-1.0], [1.0]]
     """
 
+    until_built = ("center", "scale")
+
     def __init__(
         self,
         momentum: float = 0.99,

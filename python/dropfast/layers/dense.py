@@ -8,6 +8,7 @@ from dropfast import _core, activations, constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.weight import Weight
+from dropfast.training.exact import exact
 
 
 class Dense(Layer):
@@ -51,6 +52,8 @@ class Dense(Layer):
     >>> layer.gradients["kernel"].tolist()
     [[1.0], [2.0]]
     """
+
+    until_built = ("units", "use_bias", "kernel_initializer", "bias_initializer")
 
     def __init__(
         self,
@@ -140,7 +143,7 @@ class Dense(Layer):
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "dense" of the native network, where that knows the constraints."""
-        if len(input_shape) != 2 or not self.trainable:
+        if len(input_shape) != 2 or not exact(self.activation):
             return None
         described = {
             "kind": "dense",
@@ -160,11 +163,13 @@ class Dense(Layer):
 def _training_of(weight: Weight) -> dict[str, Any] | None:
     """Penalties and constraint of a weight in native terms, or None if these don't reach."""
     penalty, constraint = weight.regularizer, weight.constraint
-    if type(penalty).__call__ is not regularizers.Regularizer.__call__ and penalty is not None:
+    if penalty is not None and not (exact(penalty) and _is_plain(penalty)):
         return None
     limit = None
     if constraint is not None:
-        if not isinstance(constraint, constraints.MaxNorm) or constraint.axis != 0:
+        if not isinstance(constraint, constraints.MaxNorm) or not exact(constraint):
+            return None
+        if constraint.axis != 0:
             return None
         limit = float(constraint.max_value)
     return {
@@ -172,3 +177,8 @@ def _training_of(weight: Weight) -> dict[str, Any] | None:
         "l2": penalty.l2 if penalty else 0.0,
         "max_norm": limit,
     }
+
+
+def _is_plain(penalty: regularizers.Regularizer) -> bool:
+    """Whether a penalty is l1 * sum(abs(w)) + l2 * sum(w * w)."""
+    return type(penalty).__call__ is regularizers.Regularizer.__call__

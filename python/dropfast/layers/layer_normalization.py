@@ -36,6 +36,8 @@ class LayerNormalization(Layer):
     [[-1.0, 1.0]]
     """
 
+    until_built = ("center", "scale")
+
     def __init__(
         self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any
     ) -> None:

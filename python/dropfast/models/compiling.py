@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike
 
 from dropfast import losses, metrics, optimizers
 from dropfast.arrays import Array, check_finite
+from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.models.data import check_x, check_y, row_weights
 from dropfast.models.predicting import Predicting
 from dropfast.training.engine import Engine
+from dropfast.training.exact import why_not
 from dropfast.training.plan import features
 
 
@@ -28,6 +30,9 @@ class Compiled(Predicting):
         self._metric_names: list[Any] = []
         self._weighted_names: list[Any] = []
         self._metrics: list[metrics.Metric] = []
+        self._training_obstacle = ""
+        # The latest change of any object when that was found out.
+        self._looked: object = None
 
     def compile(
         self,
@@ -80,8 +85,7 @@ class Compiled(Predicting):
         self._metric_names, self._weighted_names, self._metrics = names, weighted, []
         self.rows_per_mask = 1 if rows is None else rows
         self.stop_training = False
-        if self.built:
-            self._plan_again()
+        changes.note()
 
     stop_training = False
 
@@ -147,7 +151,29 @@ class Compiled(Predicting):
 
     def trainer(self) -> Engine:
         """The engine that trains: the native one where that knows the loss too."""
-        return self.engine(only_stepwise=self.loss.spec() is None)
+        self._look_at_training()
+        return self.engine(only_stepwise=bool(self._training_obstacle))
+
+    @property
+    def training_obstacle(self) -> str:
+        """Why the model trains layer by layer, or "" if the native engine trains it."""
+        self._look_at_training()
+        return self._training_obstacle
+
+    def _look_at_training(self) -> None:
+        """After a change of any object: who can train now, and the state that it needs."""
+        plan, loss, optimizer = self.plan, self.loss, self.optimizer
+        seen = changes.latest
+        if self._looked is seen:
+            return
+        why = plan.obstacle or plan.frozen
+        for what, thing in (("loss", loss), ("optimizer", optimizer)):
+            reason = why_not(thing)
+            why = why or (reason and f"the {what}: {reason}")
+        if not why and loss.spec() is None:
+            why = f"the loss: the native engine doesn't know {type(loss).__name__}"
+        optimizer.build(self.trainable_weights)
+        self._training_obstacle, self._looked = why, seen
 
     def evaluate(
         self,

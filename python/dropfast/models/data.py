@@ -187,9 +187,14 @@ class Feed:
 
     def __init__(self, engine: Engine, x: Array) -> None:
         self.engine, self.x = engine, x
+        self.prepared = engine.plan.prepared_by()
         self.whole = engine.direct(x)
         if self.whole is None and not isinstance(x, np.memmap):
             self.whole = engine.convert(x)
+
+    def fits(self, engine: Engine) -> bool:
+        """Whether rows are still as an engine takes them."""
+        return engine is self.engine and engine.plan.prepared_by() == self.prepared
 
     def rows(self, order: NDArray[np.int64]) -> Array:
         """The rows of a memory map in an order, converted; read in the file's own order."""

@@ -14,6 +14,7 @@ from dropfast.arrays import Array
 from dropfast.callbacks.base import CallbackList
 from dropfast.models.data import Feed
 from dropfast.training.engine import Run
+from dropfast.training.exact import exact
 from dropfast.training.plan import features
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ MILLISECONDS = 100
 # Rows of a memory map that are read at a time.
 _GATHERED_BYTES = 1 << 26
 _MOST_BATCHES = 1 << 14
+
+
+# Rows to pick from: inputs, targets, weights; and the order to pick them in.
+Part = tuple[Array, Array, Array | None, NDArray[np.int64]]
 
 
 @dataclass
@@ -43,7 +48,8 @@ class Tally:
         self.counted = (
             type(self.model.loss) in kinds
             and not self.model._weighted_names
-            and all(type(metric) in counts for metric in self.model.metrics)
+            and exact(self.model.loss)
+            and all(type(m) in counts and exact(m) for m in self.model.metrics)
         )
         for metric in self.model.metrics:
             metric.reset_state()
@@ -111,46 +117,38 @@ def train(
     """
     batches = -(-len(order) // batch_size)
     batches = batches if most_batches is None else min(batches, most_batches)
-    if feed.whole is not None:
-        source, targets, row_weights = feed.whole, y, weights
     done = 0
     while done < batches and not model.stop_training:
         count = 1 if hooks.wants_batches else min(batches - done, _MOST_BATCHES)
-        at, rows_order = done, order
         if feed.whole is None:
             count = min(count, max(_GATHERED_BYTES // (feed.row_bytes * batch_size), 1))
-            picked = order[done * batch_size : (done + count) * batch_size]
-            source, targets = feed.rows(picked), y[picked]
-            row_weights = None if weights is None else weights[picked]
-            at, rows_order = 0, np.arange(len(picked))
-        ran = 0
+        rows_of_part = order[done * batch_size : (done + count) * batch_size]
+        part, ran = None, 0
         while ran < count and not model.stop_training:
             if hooks.wants_batches:
                 hooks.call("train_batch_begin", first_batch + done, {})
-            steps, rows = _run(
-                model,
-                source,
-                targets,
-                row_weights,
-                rows_order,
-                at,
-                count - ran,
-                batch_size,
-                epoch,
-                tally,
-            )
-            at, ran, done = at + steps, ran + steps, done + steps
+            if feed.engine is not model.trainer():
+                # A callback changed a layer: rows are taken as its engine takes them now.
+                feed, part = Feed(model.trainer(), feed.x), None
+            part = part or _part(feed, y, weights, rows_of_part)
+            steps, rows = _run(model, part, ran, count - ran, batch_size, epoch, tally)
+            ran, done = ran + steps, done + steps
             if hooks.wants_batches:
                 hooks.call("train_batch_end", first_batch + done - 1, tally.logs())
             advance(rows, tally.logs())
 
 
+def _part(feed: Feed, y: Array, weights: Array | None, order: NDArray[np.int64]) -> Part:
+    """Rows to pick from, and which: the whole data, or what was gathered of a memory map."""
+    if feed.whole is not None:
+        return feed.whole, y, weights, order
+    picked = None if weights is None else weights[order]
+    return feed.rows(order), y[order], picked, np.arange(len(order))
+
+
 def _run(
     model: Compiled,
-    x: Array,
-    y: Array,
-    weights: Array | None,
-    order: NDArray[np.int64],
+    part: Part,
     start: int,
     batches: int,
     batch_size: int,
@@ -158,6 +156,7 @@ def _run(
     tally: Tally,
 ) -> tuple[int, int]:
     """One call of the engine; returns the steps and rows done."""
+    x, y, weights, order = part
     optimizer, plan = model.optimizer, model.plan
     step = optimizer.iterations
     picked = order[start * batch_size : (start + batches) * batch_size]
@@ -182,8 +181,12 @@ def _run(
     rows = min(steps * batch_size, len(picked))
     tally.add(total, rows, correct)
     if outputs is not None:
-        trained = picked[:rows]
-        model.feed_metrics(
-            y[trained], outputs[:rows], None if weights is None else weights[trained]
-        )
+        # A batch at a time: how many batches a call does depends on the clock.
+        for first in range(0, rows, batch_size):
+            trained = picked[first : min(first + batch_size, rows)]
+            model.feed_metrics(
+                y[trained],
+                outputs[first : first + len(trained)],
+                None if weights is None else weights[trained],
+            )
     return steps, rows

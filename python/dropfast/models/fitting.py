@@ -220,10 +220,7 @@ class Fitting(Compiled):
 
     def _begin(self) -> None:
         """Optimizer state for the weights that are trained now, and no stop in force."""
-        if [layer.trainable for layer in self._layers] != self._trained:
-            self._plan_again()
         _ = self.trainer()
-        self.optimizer.build(self.trainable_weights)
         self.stop_training = False
 
     def _source(
@@ -267,7 +264,7 @@ class Fitting(Compiled):
         try:
             if source.data is not None:
                 x, y, weights = source.data
-                if source.feed is None:
+                if source.feed is None or not source.feed.fits(self.trainer()):
                     source.feed = Feed(self.trainer(), x)
                 if source.shuffle:
                     order = permutation(len(x), Key(self.seed, SHUFFLE, epoch))

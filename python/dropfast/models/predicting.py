@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dropfast.arrays import Array
+from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.models.data import Feed, check_x
 from dropfast.models.monte_carlo import MonteCarlo, sample
@@ -96,7 +97,13 @@ class Predicting(Stack):
         (3, 2)
         """
         runner = self._runner
-        if type(runner) is Native and type(x) is np.ndarray and callbacks is None and steps is None:
+        if (
+            runner is not None
+            and type(x) is np.ndarray
+            and callbacks is None
+            and steps is None
+            and self._seen is changes.latest
+        ):
             outputs = runner.at_once(x)
             if outputs is not None:
                 return outputs

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast.arrays import Array, Shape, float_dtype, shape_text
+from dropfast.attributes import changes
+from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable
 from dropfast.layers.base import Layer
+from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.layers.input import Input
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
 from dropfast.training.engine import Engine, Native
+from dropfast.training.exact import check_own
 from dropfast.training.plan import Plan, make_plan
 from dropfast.training.stepwise import Stepwise
 
@@ -23,6 +27,9 @@ class Stack(Configurable):
     """Layers in a row, with their weights. See `dropfast.Sequential`."""
 
     kind = "model"
+    # Tests set it to compare the engines.
+    _stepwise_only = False
+    moving = frozenset({"calls", "epochs_done", "stop_training"})
 
     def __init__(
         self,
@@ -34,15 +41,31 @@ class Stack(Configurable):
         self.dtype = float_dtype(dtype).name
         self.seed: int = draw_seed() if seed is None else Key(seed).seed
         check_seed(self.seed)
-        self.name = "sequential" if name is None else str(name)
+        self.name = "sequential" if name is None else check_name(name)
         self.rows_per_mask = 1
         self._layers: list[Layer] = []
         self._input_shape: Shape | None = None
         self._built: Plan | None = None
-        self._runner: Engine | None = None
-        self._trained: list[bool] = []
+        self._runner: Native | None = None
+        self._stepper: Stepwise | None = None
+        self._trainable = True
+        # The latest change of any object when the plan was made.
+        self._seen: object = None
+        check_own(self)
         for layer in layers or ():
             self.add(layer)
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        """Set a setting of the model, checked."""
+        if name == "dtype":
+            raise AttributeError(f"dtype of a model is read-only. Received: dtype={value!r}")
+        if name == "name":
+            check_name(value)
+        if name == "seed":
+            value, self._stepper = Key(value).seed, None
+        if name == "rows_per_mask":
+            value = check_rows_per_mask(value) or 0
+        object.__setattr__(self, name, value)
 
     # Layers.
 
@@ -75,8 +98,15 @@ class Stack(Configurable):
                 )
             self._input_shape = (None, *layer.shape)
             return
-        if layer._given_name is None and not any(layer is other for other in self._layers):
-            layer.name = self._free_name(layer.name)
+        check_own(layer)
+        if not any(layer is other for other in self._layers):
+            if layer._given_name is None:
+                layer._rename(self._free_name(layer.name))
+            elif any(layer.name == other.name for other in self._layers):
+                raise ValueError(
+                    "names of layers must differ within a model. "
+                    f"Received: {layer.name!r} for two layers"
+                )
         self._change([*self._layers, layer])
 
     def pop(self) -> Layer:
@@ -127,13 +157,14 @@ class Stack(Configurable):
 
     def _change(self, layers: list[Layer]) -> None:
         """Take another list of layers; where the input is known, build."""
-        before = self._layers, self._built, self._runner
-        self._layers, self._built, self._runner = layers, None, None
+        before = self._layers, self._built, self._runner, self._stepper
+        self._layers, self._built, self._runner, self._stepper = layers, None, None, None
+        changes.note()
         try:
             if self._input_shape is not None and layers:
                 self.build(self._input_shape)
         except BaseException:
-            self._layers, self._built, self._runner = before
+            self._layers, self._built, self._runner, self._stepper = before
             raise
 
     # Building.
@@ -202,13 +233,17 @@ class Stack(Configurable):
             )
 
     def _plan_again(self) -> None:
-        self._built = make_plan(self._layers, self._input_shape or (), self.rows_per_mask)
-        self._trained = [layer.trainable for layer in self._layers]
-        self._runner = None
+        """Look at the layers as they are now; what runs is kept where that changes nothing."""
+        seen = changes.latest
+        shape = self._input_shape or ()
+        plan = make_plan(self._layers, shape, self.rows_per_mask, self._trainable)
+        if not plan.same(self._built):
+            self._built, self._runner, self._stepper = plan, None, None
+        self._seen = seen
 
     @property
     def plan(self) -> Plan:
-        """Places of the built model.
+        """Places of the built model, made anew after any change of a layer.
 
         Raises
         ------
@@ -220,6 +255,8 @@ class Stack(Configurable):
                 f"model {self.name!r} must be built: call build, fit or predict. Received: a model "
                 "that is not built"
             )
+        if self._seen is not changes.latest:
+            self._plan_again()
         return self._built
 
     @property
@@ -234,15 +271,14 @@ class Stack(Configurable):
 
     def engine(self, only_stepwise: bool = False) -> Engine:
         """What the model runs on, chosen once: one native network where that knows all layers."""
-        if self._runner is None or (only_stepwise and not isinstance(self._runner, Stepwise)):
-            plan, dtype = self.plan, np.dtype(self.dtype)
-            if plan.obstacle or only_stepwise:
-                self._runner = Stepwise(plan, self._weights, self.rows_per_mask, dtype)
-            else:
-                trained = [
-                    w.value for p in plan.places[plan.preparation :] for w in p.layer._weights
-                ]
-                self._runner = Native(plan, self.input_shape, trained, dtype)
+        plan, dtype = self.plan, np.dtype(self.dtype)
+        if only_stepwise or plan.obstacle or self._stepwise_only:
+            if self._stepper is None:
+                self._stepper = Stepwise(plan, self._weights, dtype, self.seed)
+            return self._stepper
+        if self._runner is None:
+            held = [w.value for p in plan.places[plan.preparation :] for w in p.layer._weights]
+            self._runner = Native(plan, self.input_shape, held, dtype)
         return self._runner
 
     # Weights.
@@ -263,7 +299,21 @@ class Stack(Configurable):
     @property
     def trainable_weights(self) -> list[Array]:
         """The weight arrays that training moves."""
+        if not self._trainable:
+            return []
         return self._collect(lambda layer: layer.trainable_weights)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves weights; setting it sets it for every layer too, as in Keras."""
+        held = [layer.trainable for layer in self._layers if layer.weights]
+        return self._trainable and (any(held) or not held)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._layers:
+            layer.trainable = value
+        self._trainable = check_flag("trainable", value)
 
     def _collect(self, what: Callable[[Layer], list[Array]]) -> list[Array]:
         found: list[Array] = []
@@ -294,7 +344,7 @@ class Stack(Configurable):
 
     def __getstate__(self) -> dict[str, Any]:
         # The native network holds buffers only: a copy makes its own.
-        return {**vars(self), "_runner": None}
+        return {**vars(self), "_runner": None, "_stepper": None, "_seen": None}
 
     def get_config(self) -> dict[str, Any]:
         """Layers and settings, without weights."""

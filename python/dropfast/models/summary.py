@@ -45,8 +45,19 @@ def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
         return
     trainable = sum(array.size for array in model.trainable_weights)
     yield f"Weights: {model.count_params():,}, of which {trainable:,} are trained"
+    yield _engines(model)
+
+
+def _engines(model: Fitting) -> str:
+    """Which engine runs, and why."""
     if model.plan.obstacle:
-        yield f"Runs layer by layer, because of {model.plan.obstacle}"
+        return f"Runs layer by layer, because of {model.plan.obstacle}"
+    if model.compiled and model.training_obstacle:
+        return (
+            "Predicts in the native engine; trains layer by layer, because of "
+            f"{model.training_obstacle}"
+        )
+    return "Runs in the native engine"
 
 
 def _rows(model: Fitting, realised: dict[int, float]) -> Iterator[list[str]]:

@@ -40,6 +40,8 @@ class Run:
 class Engine(Protocol):
     """Runs a stack of layers."""
 
+    plan: Plan
+
     def direct(self, x: Array) -> Array | None:
         """`x` as the engine takes it if that needs no copy, else None."""
 

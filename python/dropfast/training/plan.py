@@ -6,6 +6,7 @@ layer object at two places draws two masks.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dropfast.arrays import Array, Shape
 from dropfast.layers import Dense, Flatten, Rescaling
 from dropfast.layers.base import Layer, Passage
 from dropfast.random import Key
+from dropfast.training.exact import exact, why_not
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +44,54 @@ class Plan:
     preparation
         Number of places at the start that are left to `prepare`: what doesn't change while a model
         trains is computed once for all epochs.
+    preparing
+        Those layers in words.
     program
         The places after those in the native network's terms; empty if that can't run them.
     obstacle
         Why it can't, or "".
+    frozen
+        What keeps it from training natively, though not from answering: a layer that stands still.
+    rows_per_mask
+        The model's, for layers that set none of their own.
+    trainable
+        False for a model that is frozen as a whole.
     """
 
     places: Sequence[Place]
     preparation: int
+    preparing: str
     program: Sequence[dict[str, Any]]
     obstacle: str
+    frozen: str
+    rows_per_mask: int
+    trainable: bool
+
+    def same(self, other: Plan | None) -> bool:
+        """Whether an engine made for the other plan runs this one too."""
+        if other is None or len(self.places) != len(other.places):
+            return False
+        pairs = zip(self.places, other.places, strict=True)
+        return (
+            all(a.layer is b.layer and a.output_shape == b.output_shape for a, b in pairs)
+            and self.preparation == other.preparation
+            and self.preparing == other.preparing
+            and self.program == other.program
+            and self.obstacle == other.obstacle
+            and self.frozen == other.frozen
+            and self.rows_per_mask == other.rows_per_mask
+            and self.trainable == other.trainable
+        )
+
+    def prepared_by(self) -> bytes:
+        """What the preparation depends on: rows that were prepared are stale when it differs."""
+        if not self.preparation:
+            return b""
+        digest = hashlib.blake2b(self.preparing.encode(), digest_size=16)
+        for place in self.places[: self.preparation]:
+            for array in place.layer.weights:
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.digest()
 
     @property
     def stochastic(self) -> list[Place]:
@@ -91,7 +131,9 @@ class Plan:
         return x
 
 
-def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -> Plan:
+def make_plan(
+    layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int, trainable: bool = True
+) -> Plan:
     """Look at built layers.
 
     Parameters
@@ -102,7 +144,10 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
         Of the first one, with None for the batch.
     rows_per_mask
         For layers that set none of their own.
+    trainable
+        False freezes all of them.
     """
+    _check_names(layers)
     places, shape = [], input_shape
     for index, layer in enumerate(layers):
         output = layer.compute_output_shape(shape)
@@ -112,11 +157,13 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
     program: list[dict[str, Any]] = []
     obstacle = _shared(layers)
     for place in places[preparation:]:
-        if isinstance(place.layer, Flatten):
+        if isinstance(place.layer, Flatten) and exact(place.layer):
             continue
-        described = place.layer.native(place.input_shape)
+        why = why_not(place.layer)
+        described = None if why else place.layer.native(place.input_shape)
         if described is None:
-            obstacle = obstacle or f"layer {place.index} ({place.layer.name})"
+            why = f": {why}" if why else ""
+            obstacle = obstacle or f"layer {place.index} ({place.layer.name}){why}"
             break
         if described["kind"] == "rescaling" and program:
             obstacle = obstacle or f"layer {place.index} ({place.layer.name}), which is not first"
@@ -127,7 +174,14 @@ def make_plan(layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int) -
         obstacle = "outputs that are no vectors"
     if not obstacle and not any(described["kind"] == "dense" for described in program):
         obstacle = "a stack without Dense"
-    return Plan(places, preparation, [] if obstacle else program, obstacle)
+    frozen = "" if trainable else "the model, which is frozen"
+    for place in places[preparation:]:
+        if place.layer.weights and not place.layer.trainable:
+            frozen = frozen or f"layer {place.index} ({place.layer.name}), which is frozen"
+    if obstacle:
+        program = []
+    preparing = repr(layers[:preparation])
+    return Plan(places, preparation, preparing, program, obstacle, frozen, rows_per_mask, trainable)
 
 
 def _preparation(layers: Sequence[Layer]) -> int:
@@ -138,14 +192,30 @@ def _preparation(layers: Sequence[Layer]) -> int:
     # The native network rescales once, while it gathers rows; frozen weights are foreign to it.
     rescalings = sum(isinstance(layer, Rescaling) for layer in layers[:count])
     frozen = any(layer.weights for layer in layers[:count])
+    if frozen and not any(isinstance(layer, Dense) for layer in layers[count:]):
+        count = next(i for i, layer in enumerate(layers) if layer.weights)
+        frozen = False
     return count if rescalings > 1 or frozen else 0
 
 
 def _prepares(layer: Layer) -> bool:
     """Whether a layer at the start gives a row the same values in every epoch."""
-    if isinstance(layer, Flatten | Rescaling):
-        return True
-    return type(layer) is Dense and not layer.trainable
+    if not exact(layer):
+        return False
+    return isinstance(layer, Flatten | Rescaling) or (
+        type(layer) is Dense and not layer.trainable and exact(layer.activation)
+    )
+
+
+def _check_names(layers: Sequence[Layer]) -> None:
+    """Refuse two layers of one name, which `get_layer` and messages couldn't tell apart."""
+    named: dict[str, Layer] = {}
+    for layer in layers:
+        if named.setdefault(layer.name, layer) is not layer:
+            raise ValueError(
+                "names of layers must differ within a model. "
+                f"Received: {layer.name!r} for two layers"
+            )
 
 
 def _shared(layers: Sequence[Layer]) -> str:

@@ -21,20 +21,21 @@ from dropfast.layers.base import Passage
 from dropfast.layers.weight import Weight
 from dropfast.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from dropfast.optimizers import Optimizer
-from dropfast.random import Key
+from dropfast.random import CALLS, Key
 from dropfast.training.engine import Run
+from dropfast.training.exact import exact
 from dropfast.training.moments import Moments
-from dropfast.training.plan import Plan
+from dropfast.training.plan import Place, Plan
 
 
 class Stepwise:
     """Every layer by itself."""
 
     def __init__(
-        self, plan: Plan, weights: Sequence[Weight], rows_per_mask: int, dtype: np.dtype[Any]
+        self, plan: Plan, weights: Sequence[Weight], dtype: np.dtype[Any], seed: int
     ) -> None:
-        self.plan, self.weights, self.dtype = plan, list(weights), dtype
-        self.rows_per_mask = rows_per_mask
+        self.plan, self.weights, self.dtype, self.seed = plan, list(weights), dtype, seed
+        self.rows_per_mask = plan.rows_per_mask
 
     def direct(self, x: Array) -> Array | None:
         """The array itself where its dtype fits."""
@@ -140,6 +141,8 @@ class Stepwise:
         last = self.plan.places[-1].layer
         if not isinstance(last, Dense | Activation) or last.activation.name != "softmax":
             return None
+        if not (exact(last) and exact(last.activation) and exact(loss)):
+            return None
         for kind in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
             if type(loss) is kind and not loss.from_logits:
                 return kind(from_logits=True, label_smoothing=loss.label_smoothing)
@@ -158,10 +161,17 @@ class Stepwise:
                 passage.training = all_train or place.layer.stochastic
             if place.layer.stochastic:
                 passage.rate = place.layer.rate_at(0, 0) if rates is None else float(rates[drawn])
-                passage.key = None if keys is None else keys[drawn]
+                passage.key = self._spare_key(place) if keys is None else keys[drawn]
                 drawn += 1
             passages.append(passage)
         return passages
+
+    def _spare_key(self, place: Place) -> Key | None:
+        """Where a layer of one's own draws that does so in inference too; a new place each time."""
+        if exact(place.layer):
+            return None
+        place.layer._calls += 1
+        return Key(self.seed, CALLS | place.index, place.layer._calls - 1)
 
     def _forward(self, x: Array, passages: Sequence[Passage]) -> Array:
         for place, passage in zip(self.plan.places, passages, strict=True):
@@ -181,6 +191,8 @@ class Stepwise:
         return found
 
     def _trainable(self) -> list[Weight]:
+        if not self.plan.trainable:
+            return []
         frozen = {
             id(weight)
             for place in self.plan.places
@@ -209,11 +221,10 @@ class Stepwise:
             if weight.regularizer is not None:
                 gradient = gradient + weight.regularizer.gradient(weight.value)
             gradients.append(np.ascontiguousarray(gradient))
-        spec = optimizer.spec()
         for i, gradient in enumerate(optimizer.clip(gradients)):
             weight = trainable[i]
             state = [slot[i] for slot in optimizer.state]
-            _core.optimizer_update(spec, weight.value, gradient, state, learning_rate, step + 1)
+            optimizer.update(weight.value, gradient, state, learning_rate, step + 1)
             if weight.constraint is not None:
                 weight.value[...] = weight.constraint(weight.value)
 
