@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         reference,
         regularizers,
         schedules,
+        utils,
     )
     from dropfast._core import (
         Key,
@@ -112,6 +113,7 @@ _MODULES = (
     "schedules",
     "sklearn",
     "torch",
+    "utils",
 )
 
 __all__ = [
@@ -157,6 +159,7 @@ __all__ = [
     "set_random_seed",
     "show_config",
     "simd_level",
+    "utils",
 ]
 
 

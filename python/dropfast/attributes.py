@@ -112,7 +112,12 @@ _known: dict[type, dict[str, inspect.Parameter]] = {}
 def parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
     """The constructor's parameters by name, with those it hands on through ``**kwargs``."""
     if cls not in _known:
-        _known[cls] = {found.name: found for found in _walk(cls) if found.name not in cls.fixed}
+        found: dict[str, inspect.Parameter] = {}
+        for parameter in _walk(cls):
+            # Where a base has an argument of that name too, the subclass's default counts.
+            if parameter.name not in cls.fixed:
+                found.setdefault(parameter.name, parameter)
+        _known[cls] = found
     return _known[cls]
 
 

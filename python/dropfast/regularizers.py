@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dropfast.arrays import Array
+from dropfast.checks import check_choice, check_number
 from dropfast.configurable import Configurable, resolve
 from dropfast.training.exact import check_own
 
-_ALIASES = {"l1_l2": "L1L2", "l1l2": "L1L2"}
+_ALIASES = {"l1_l2": "L1L2", "l1l2": "L1L2", "l2": "L2", "l1": "L1"}
 
 
 class Regularizer(Configurable):
@@ -95,6 +96,56 @@ class L2(Regularizer):
 
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = _check("l2", l2)
+
+
+class OrthogonalRegularizer(Regularizer):
+    """Penalty on rows (or columns) that are not orthogonal: factor * mean of abs(cosines) of pairs.
+
+    Parameters
+    ----------
+    factor
+        Of the penalty, not negative.
+    mode
+        "rows" or "columns" of the matrix: which are made orthogonal.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> penalty = df.regularizers.OrthogonalRegularizer(0.5)
+    >>> penalty(np.eye(2)), round(penalty(np.ones((2, 2))), 6)
+    (0.0, 0.5)
+    """
+
+    def __init__(self, factor: float = 0.01, mode: Literal["rows", "columns"] = "rows") -> None:
+        self.factor = check_number("factor", factor, 0.0)
+        self.mode = check_choice("mode", mode, ("rows", "columns"))
+
+    def _unit(self, w: ArrayLike) -> tuple[Array, Array, Array, int]:
+        """Vectors as unit rows, their norms, their cosines off the diagonal, number of pairs."""
+        wide = np.asarray(w, np.float64)
+        if wide.ndim != 2:
+            raise ValueError(f"w must be a matrix. Received: shape {wide.shape}")
+        rows = wide if self.mode == "rows" else wide.T
+        norm = np.sqrt(np.maximum(np.square(rows).sum(axis=1, keepdims=True), 1e-12))
+        unit = rows / norm
+        cosines = unit @ unit.T * (1.0 - np.eye(len(unit)))
+        return unit, norm, cosines, max(len(unit) * (len(unit) - 1) // 2, 1)
+
+    def __call__(self, w: ArrayLike) -> float:
+        """Half the sum of abs(cosines) of all ordered pairs, over the number of pairs."""
+        _, _, cosines, pairs = self._unit(w)
+        return float(self.factor * 0.5 * np.abs(cosines).sum() / pairs)
+
+    def gradient(self, w: Array) -> Array:
+        """The penalty's gradient, in the weights' dtype."""
+        unit, norm, cosines, pairs = self._unit(w)
+        by_unit = self.factor / pairs * np.sign(cosines) @ unit
+        by_row = (by_unit - unit * (by_unit * unit).sum(axis=1, keepdims=True)) / norm
+        gradient: Array = (by_row if self.mode == "rows" else by_row.T).astype(w.dtype)
+        return gradient
+
+
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def _check(name: str, value: float) -> float:

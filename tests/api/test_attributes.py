@@ -30,6 +30,7 @@ VALUES = [
     "no",
     "inference",
     "channels_first",
+    "columns",
     (None, 1),
     [0.3, 0.2],
     df.schedules.Linear(0.0, 0.4, over=3),

@@ -23,6 +23,7 @@ ARGUMENTS = {
     "until": 2,
     "initial_learning_rate": 0.1,
     "decay_steps": 10,
+    "first_decay_steps": 10,
     "decay_rate": 0.5,
     "boundaries": [2, 4],
     "values": [0.1, 0.05, 0.01],

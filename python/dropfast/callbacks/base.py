@@ -84,6 +84,25 @@ class Callback:
         """A prediction is over."""
 
 
+def as_list(callbacks: Any) -> list[Any]:
+    """Callbacks that are given as None, one object, a `CallbackList` or (nested) iterables.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> stop = df.callbacks.EarlyStopping()
+    >>> df.callbacks.base.as_list([[stop], None]) == df.callbacks.base.as_list(stop) == [stop]
+    True
+    """
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, CallbackList):
+        return list(callbacks.callbacks)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        return [callbacks]
+    return [found for entry in callbacks for found in as_list(entry)]
+
+
 class CallbackList:
     """Calls a hook of several callbacks in turn.
 
@@ -101,8 +120,8 @@ class CallbackList:
     0 {'loss': 1.0}
     """
 
-    def __init__(self, callbacks: Iterable[Any], model: Sequential, params: Mapping[str, Any]):
-        self.callbacks = list(callbacks)
+    def __init__(self, callbacks: Any, model: Sequential, params: Mapping[str, Any]):
+        self.callbacks = as_list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(

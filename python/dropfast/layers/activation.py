@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dropfast import activations
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
+from dropfast.layers.spellings import last_axis, renamed
 from dropfast.training.exact import exact
 
 
@@ -90,6 +93,8 @@ class LeakyReLU(Activation):
     fixed = ("activation",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        kwargs = renamed("LeakyReLU", kwargs, {"alpha": "negative_slope"})
+        negative_slope = kwargs.pop("negative_slope", negative_slope)
         super().__init__(
             activations.Function("leaky_relu", negative_slope=negative_slope), **kwargs
         )
@@ -114,7 +119,7 @@ class ELU(Activation):
 
 
 class Softmax(Activation):
-    """exp(x) / sum(exp(x)) over the last axis.
+    """exp(x) / sum(exp(x)) over an axis, the last by default.
 
     Examples
     --------
@@ -124,6 +129,23 @@ class Softmax(Activation):
     """
 
     fixed = ("activation",)
+    until_built = ("axis",)
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__("softmax", **kwargs)
+        self.axis = last_axis(axis)
+
+    def forward(self, x: Array, passage: Passage) -> Array:
+        """Softmax along the axis."""
+        y = super().forward(np.moveaxis(x, self.axis, -1), passage)
+        return np.moveaxis(y, -1, self.axis)
+
+    def gradient(self, grad: Array, passage: Passage) -> Array:
+        """The gradient with respect to x."""
+        dx = super().gradient(np.moveaxis(grad, self.axis, -1), passage)
+        return np.moveaxis(dx, -1, self.axis)
+
+    def native(self, input_shape: Shape) -> dict[str, Any] | None:
+        """Native along the last axis."""
+        along_last = self.axis in (-1, len(input_shape) - 1)
+        return super().native(input_shape) if along_last else None

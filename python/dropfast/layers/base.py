@@ -15,6 +15,7 @@ from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
 from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable, snake_case
+from dropfast.layers.spellings import row_shape
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
 from dropfast.training.exact import check_own, exact
@@ -89,6 +90,8 @@ class Layer(Configurable):
         False freezes the weights.
     dtype
         "float32" or "float64"; None takes the model's, or that of the first array.
+    **kwargs
+        ``input_shape``, the shape of a row: a model that starts with the layer is built at once.
 
     Examples
     --------
@@ -115,7 +118,12 @@ class Layer(Configurable):
     moving = frozenset({"built", "gradients"})
 
     def __init__(
-        self, *, name: str | None = None, trainable: bool = True, dtype: DTypeLike | None = None
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: DTypeLike | None = None,
+        **kwargs: Any,
     ) -> None:
         self.name = snake_case(type(self).__name__) if name is None else check_name(name)
         self._given_name = name
@@ -129,6 +137,7 @@ class Layer(Configurable):
         self._last: Passage | None = None
         self._calls = 0
         self._own_seed: int | None = None
+        self._row_shape = row_shape(type(self).__name__, kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

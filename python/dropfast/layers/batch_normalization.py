@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.layers.base import Layer, Passage
+from dropfast.layers.spellings import check_last_axis, last_axis
 
 
 class BatchNormalization(Layer):
@@ -18,6 +20,8 @@ class BatchNormalization(Layer):
 
     Parameters
     ----------
+    axis
+        The axis of the features: the last.
     momentum
         Share of the running statistics that is kept at each step, in [0, 1).
     epsilon
@@ -26,6 +30,12 @@ class BatchNormalization(Layer):
         Whether the shift `beta` is learned.
     scale
         Whether the scale `gamma` is learned.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+        Initial values.
+    beta_regularizer, gamma_regularizer
+        Penalties added to the loss.
+    beta_constraint, gamma_constraint
+        What the weights are forced back to after every step.
 
     Raises
     ------
@@ -40,23 +50,49 @@ class BatchNormalization(Layer):
     [[-1.0], [1.0]]
     """
 
-    until_built = ("center", "scale")
+    until_built = (
+        "axis",
+        "center",
+        "scale",
+        "beta_initializer",
+        "gamma_initializer",
+        "moving_mean_initializer",
+        "moving_variance_initializer",
+    )
 
     def __init__(
         self,
+        axis: int = -1,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.axis = last_axis(axis)
         if not 0.0 <= momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1). Received: momentum={momentum!r}")
         if not epsilon > 0:
             raise ValueError(f"epsilon must be positive. Received: epsilon={epsilon!r}")
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Array | None = None
         self.beta: Array | None = None
         self.moving_mean: Array
@@ -64,6 +100,7 @@ class BatchNormalization(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma, beta and the running statistics."""
+        check_last_axis(self.axis, input_shape)
         size = input_shape[-1]
         if size is None:
             raise ValueError(
@@ -71,11 +108,23 @@ class BatchNormalization(Layer):
                 f"Received: shape {shape_text(input_shape)}"
             )
         if self.scale:
-            self.gamma = self.add_weight("gamma", (size,), "ones")
+            self.gamma = self.add_weight(
+                "gamma",
+                (size,),
+                self.gamma_initializer,
+                self.gamma_regularizer,
+                self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight("beta", (size,), "zeros")
-        self.moving_mean = self.add_weight("moving_mean", (size,), "zeros", trainable=False)
-        self.moving_variance = self.add_weight("moving_variance", (size,), "ones", trainable=False)
+            self.beta = self.add_weight(
+                "beta", (size,), self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            )
+        self.moving_mean = self.add_weight(
+            "moving_mean", (size,), self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            "moving_variance", (size,), self.moving_variance_initializer, trainable=False
+        )
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """Gamma * (x - mean) / sqrt(variance + epsilon) + beta."""

@@ -12,6 +12,11 @@ from dropfast.layers.base import Layer, Passage
 class Flatten(Layer):
     """Rows of any shape become vectors.
 
+    Parameters
+    ----------
+    data_format
+        For compatibility: None or "channels_last".
+
     Examples
     --------
     >>> import numpy as np, dropfast as df
@@ -19,8 +24,14 @@ class Flatten(Layer):
     (5, 784)
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(
+                "data_format must be None or 'channels_last'. "
+                f"Received: data_format={data_format!r}"
+            )
+        self.data_format = data_format
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """[n, ...] -> [n, features]."""

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.layers.base import Layer, Passage
+from dropfast.layers.spellings import check_last_axis, last_axis
 
 
 class LayerNormalization(Layer):
@@ -17,12 +19,20 @@ class LayerNormalization(Layer):
 
     Parameters
     ----------
+    axis
+        The axis of the features: the last.
     epsilon
         Added to the variance.
     center
         Whether the shift `beta` is learned.
     scale
         Whether the scale `gamma` is learned.
+    beta_initializer, gamma_initializer
+        Initial values.
+    beta_regularizer, gamma_regularizer
+        Penalties added to the loss.
+    beta_constraint, gamma_constraint
+        What the weights are forced back to after every step.
 
     Raises
     ------
@@ -36,20 +46,39 @@ class LayerNormalization(Layer):
     [[-1.0, 1.0]]
     """
 
-    until_built = ("center", "scale")
+    until_built = ("axis", "center", "scale", "beta_initializer", "gamma_initializer")
 
     def __init__(
-        self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any
+        self,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.axis = last_axis(axis)
         if not epsilon > 0:
             raise ValueError(f"epsilon must be positive. Received: epsilon={epsilon!r}")
         self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Array | None = None
         self.beta: Array | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma and beta."""
+        check_last_axis(self.axis, input_shape)
         size = input_shape[-1]
         if size is None:
             raise ValueError(
@@ -57,9 +86,17 @@ class LayerNormalization(Layer):
                 f"Received: shape {shape_text(input_shape)}"
             )
         if self.scale:
-            self.gamma = self.add_weight("gamma", (size,), "ones")
+            self.gamma = self.add_weight(
+                "gamma",
+                (size,),
+                self.gamma_initializer,
+                self.gamma_regularizer,
+                self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight("beta", (size,), "zeros")
+            self.beta = self.add_weight(
+                "beta", (size,), self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            )
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """Gamma * (x - mean) / sqrt(variance + epsilon) + beta."""

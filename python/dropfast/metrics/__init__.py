@@ -84,8 +84,13 @@ def for_loss(identifier: Any, loss: losses.Loss, units: int) -> Metric:
     'BinaryAccuracy'
     """
     short = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy"}
-    if not isinstance(identifier, str) or identifier.lower() not in short:
+    if not isinstance(identifier, str):
         return get(identifier)
+    if identifier.lower() not in short:
+        metric = get(identifier)
+        # Logs and history speak of a metric as the user does.
+        metric.name = identifier
+        return metric
     what = short[identifier.lower()].capitalize()
     if loss.target == "labels":
         prefix = "SparseCategorical"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dropfast.models.cloning import clone_model, model_from_json
 from dropfast.models.monte_carlo import MonteCarlo
 from dropfast.models.saving import load_model
 from dropfast.models.sequential import Sequential
 
-__all__ = ["MonteCarlo", "Sequential", "load_model"]
+__all__ = ["MonteCarlo", "Sequential", "clone_model", "load_model", "model_from_json"]

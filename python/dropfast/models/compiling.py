@@ -15,6 +15,7 @@ from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.models.data import check_x, check_y, row_weights
 from dropfast.models.predicting import Predicting
+from dropfast.models.stack import NotReadyError
 from dropfast.training.engine import Engine
 from dropfast.training.exact import why_not
 from dropfast.training.plan import features
@@ -41,6 +42,10 @@ class Compiled(Predicting):
         metrics: Sequence[Any] | None = None,
         rows_per_mask: int = 1,
         weighted_metrics: Sequence[Any] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Say how the model is trained.
 
@@ -60,6 +65,9 @@ class Compiled(Predicting):
         weighted_metrics
             Like `metrics`, but rows count by their `sample_weight` and `class_weight`. One whose
             name is taken gets "weighted_" in front.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            For compatibility, without effect: there is one way to run, some 100 ms of steps at a
+            time, and no half precision.
 
         Raises
         ------
@@ -104,7 +112,7 @@ class Compiled(Predicting):
             If the model is not compiled.
         """
         if self._optimizer is None:
-            raise ValueError(_NOT_COMPILED.format(self.name))
+            raise NotReadyError(_NOT_COMPILED.format(self.name))
         return self._optimizer
 
     @property
@@ -117,7 +125,7 @@ class Compiled(Predicting):
             If the model is not compiled.
         """
         if self._loss is None:
-            raise ValueError(_NOT_COMPILED.format(self.name))
+            raise NotReadyError(_NOT_COMPILED.format(self.name))
         return self._loss
 
     @property
@@ -183,7 +191,7 @@ class Compiled(Predicting):
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
         steps: int | None = None,
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Loss and metrics without dropout.
@@ -226,7 +234,7 @@ class Compiled(Predicting):
         from dropfast.models.generators import batches
 
         _ = self.loss
-        hooks = CallbackList(callbacks or (), self._itself(), {})
+        hooks = CallbackList(callbacks, self._itself(), {})
         hooks.call("test_begin")
         for metric in self.metrics:
             metric.reset_state()

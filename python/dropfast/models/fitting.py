@@ -24,7 +24,15 @@ from dropfast.random import SHUFFLE, Key, permutation
 
 
 class Fitting(Compiled):
-    """A stack that learns. See `dropfast.Sequential`."""
+    """A stack that learns. See `dropfast.Sequential`.
+
+    Attributes
+    ----------
+    history
+        What the latest `fit` returned, or None.
+    """
+
+    history: History | None = None
 
     def fit(
         self,
@@ -33,7 +41,7 @@ class Fitting(Compiled):
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
@@ -138,9 +146,9 @@ class Fitting(Compiled):
         self._begin()
         warn_if_idle(self.plan)
         steps = source.steps
-        history = History()
+        history = self.history = History()
         hooks = CallbackList(
-            [*(callbacks or ()), progress, history],
+            [callbacks, progress, history],
             self._itself(),
             {
                 "epochs": epochs,

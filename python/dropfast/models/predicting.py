@@ -62,7 +62,7 @@ class Predicting(Stack):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         steps: int | None = None,
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
     ) -> Array:
         """Outputs without dropout.
 
@@ -110,7 +110,7 @@ class Predicting(Stack):
         array = self._take(x)
         if batch_size is not None and steps is not None:
             array = array[: batch_size * steps]
-        hooks = CallbackList(callbacks or (), self._itself(), {})
+        hooks = CallbackList(callbacks, self._itself(), {})
         hooks.call("predict_begin")
         outputs = self._outputs(array, batch_size)
         hooks.call("predict_end")

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast.layers.base import Layer
 from dropfast.models import explaining, saving, summary
-from dropfast.models.fitting import Fitting
+from dropfast.models.attributes import Attributes
 
 
-class Sequential(Fitting):
+class Sequential(Attributes):
     """Layers in a row: the model of this package.
 
     ============  =================================================================

@@ -23,6 +23,13 @@ from dropfast.training.plan import Plan, make_plan
 from dropfast.training.stepwise import Stepwise
 
 
+class NotReadyError(ValueError, AttributeError):
+    """A model was asked for what it has only once it is built or compiled.
+
+    It is an AttributeError too, so that `hasattr` and `getattr` with a default work as usual.
+    """
+
+
 class Stack(Configurable):
     """Layers in a row, with their weights. See `dropfast.Sequential`."""
 
@@ -107,7 +114,14 @@ class Stack(Configurable):
                     "names of layers must differ within a model. "
                     f"Received: {layer.name!r} for two layers"
                 )
-        self._change([*self._layers, layer])
+        before = self._input_shape
+        if layer._row_shape is not None and not self._layers and before is None:
+            self._input_shape = (None, *layer._row_shape)
+        try:
+            self._change([*self._layers, layer])
+        except BaseException:
+            self._input_shape = before
+            raise
 
     def pop(self) -> Layer:
         """Remove the last layer and return it.
@@ -251,7 +265,7 @@ class Stack(Configurable):
             If it is not built.
         """
         if self._built is None:
-            raise ValueError(
+            raise NotReadyError(
                 f"model {self.name!r} must be built: call build, fit or predict. Received: a model "
                 "that is not built"
             )

@@ -1,8 +1,9 @@
-"""Layer 6: optimizers: hyperparameters and state; the arithmetic is native. Keras 3's defaults."""
+"""Layer 6: what every optimizer has: hyperparameters, state, clipping; the arithmetic is native."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropfast import _core
-from dropfast import learning_rates as schedules
 from dropfast.arrays import Array, zeros
-from dropfast.configurable import Configurable, resolve
-from dropfast.training.exact import check_own
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
+from dropfast.configurable import Configurable
+from dropfast.optimizers import schedules
 
 LearningRate = float | schedules.LearningRateSchedule
 
@@ -35,6 +33,8 @@ class Optimizer(Configurable):
         Largest magnitude of any entry of a gradient.
     global_clipnorm
         Largest norm of all gradients together.
+    name
+        A name, for your own use.
 
     Attributes
     ----------
@@ -66,9 +66,13 @@ class Optimizer(Configurable):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
+        *,
+        name: str | None = None,
+        **old: Any,
     ) -> None:
-        self.learning_rate = learning_rate
-        self.weight_decay = None if weight_decay is None else _range("weight_decay", weight_decay)
+        self.learning_rate = _old_spellings(type(self).__name__, learning_rate, old)
+        self.name = name
+        self.weight_decay = None if weight_decay is None else in_range("weight_decay", weight_decay)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {name: value for name, value in clips.items() if value is not None}
         if len(given) > 1:
@@ -208,6 +212,23 @@ class Optimizer(Configurable):
         return list(gradients)
 
 
+def _old_spellings(owner: str, learning_rate: LearningRate, old: dict[str, Any]) -> LearningRate:
+    """The learning rate, under Keras 2's name for it too."""
+    if "decay" in old:
+        raise ValueError(
+            f"decay must be a schedule: learning_rate=schedules.InverseTimeDecay(rate, 1, decay). "
+            f"Received: decay={old['decay']!r}"
+        )
+    unknown = sorted(set(old) - {"lr"})
+    if unknown:
+        raise TypeError(f"{owner} got an unexpected argument. Received: {unknown[0]}")
+    if "lr" not in old:
+        return learning_rate
+    warnings.warn("lr is now called learning_rate", DeprecationWarning, stacklevel=4)
+    rate: LearningRate = old["lr"]
+    return rate
+
+
 def _norm(gradients: Sequence[Array]) -> float:
     return math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in gradients))
 
@@ -217,226 +238,9 @@ def _limit(gradient: Array, limit: float, norm: float) -> Array:
     return clipped
 
 
-def _range(name: str, value: float, below: float = math.inf) -> float:
+def in_range(name: str, value: float, below: float = math.inf) -> float:
+    """A hyperparameter that is at least 0 and below a bound."""
     if not 0.0 <= value < below:
         end = "finite" if below == math.inf else f"below {below:g}"
         raise ValueError(f"{name} must be at least 0 and {end}. Received: {name}={value!r}")
     return float(value)
-
-
-class SGD(Optimizer):
-    """Gradient descent, with momentum if asked for.
-
-    Parameters
-    ----------
-    learning_rate
-        A number, or a schedule.
-    momentum
-        In [0, 1).
-    nesterov
-        Nesterov's look-ahead.
-    weight_decay, clipnorm, clipvalue, global_clipnorm
-        See `Optimizer`.
-
-    Notes
-    -----
-    v = momentum * v - learning_rate * g; w += v. With Nesterov
-    w += momentum * v - learning_rate * g.
-
-    Examples
-    --------
-    >>> import dropfast as df
-    >>> df.optimizers.SGD(0.1, momentum=0.9)
-    SGD(learning_rate=0.1, momentum=0.9)
-    """
-
-    native_name = "sgd"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm)
-        self.momentum, self.nesterov = _range("momentum", momentum, 1.0), bool(nesterov)
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """Momentum and Nesterov."""
-        return {"momentum": self.momentum, "nesterov": self.nesterov}
-
-    def slots(self) -> int:
-        """The momentum, if there is one."""
-        return int(self.momentum > 0.0)
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba 2014), with the epsilon outside the square root's correction.
-
-    Parameters
-    ----------
-    learning_rate
-        A number, or a schedule.
-    beta_1, beta_2
-        Decay of the mean of gradients and of their squares, in [0, 1).
-    epsilon
-        Added to the denominator.
-    amsgrad
-        Whether the largest mean of squares so far is used (Reddi et al. 2018).
-    weight_decay, clipnorm, clipvalue, global_clipnorm
-        See `Optimizer`.
-
-    Examples
-    --------
-    >>> import dropfast as df
-    >>> df.optimizers.get("adam").learning_rate
-    0.001
-    """
-
-    native_name = "adam"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm)
-        self.beta_1, self.beta_2 = _range("beta_1", beta_1, 1.0), _range("beta_2", beta_2, 1.0)
-        self.epsilon, self.amsgrad = _range("epsilon", epsilon), bool(amsgrad)
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """Betas, epsilon, amsgrad."""
-        return {
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
-
-    def slots(self) -> int:
-        """Two means, and the largest second one."""
-        return 3 if self.amsgrad else 2
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); parameters as `Adam`.
-
-    Examples
-    --------
-    >>> import dropfast as df
-    >>> df.optimizers.AdamW(weight_decay=0.01)
-    AdamW(weight_decay=0.01)
-    """
-
-    native_name = "adamw"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            amsgrad,
-            weight_decay,
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-        )
-
-
-class RMSprop(Optimizer):
-    """Divides by a running root mean square of the gradients (Hinton 2012).
-
-    Parameters
-    ----------
-    learning_rate
-        A number, or a schedule.
-    rho
-        Decay of the mean square, in [0, 1).
-    momentum
-        In [0, 1).
-    epsilon
-        Added under the root.
-    centered
-        Whether the square of the mean gradient is subtracted.
-    weight_decay, clipnorm, clipvalue, global_clipnorm
-        See `Optimizer`.
-
-    Examples
-    --------
-    >>> import dropfast as df
-    >>> df.optimizers.RMSprop(0.01, momentum=0.9)
-    RMSprop(learning_rate=0.01, momentum=0.9)
-    """
-
-    native_name = "rmsprop"
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        centered: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm)
-        self.rho, self.momentum = _range("rho", rho, 1.0), _range("momentum", momentum, 1.0)
-        self.epsilon, self.centered = _range("epsilon", epsilon), bool(centered)
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """Rho, momentum, epsilon, centered."""
-        return {
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
-
-    def slots(self) -> int:
-        """The mean square; the mean if centered; the momentum, if there is one."""
-        return 1 + int(self.centered) + int(self.momentum > 0.0)
-
-
-def get(identifier: Any) -> Optimizer:
-    """The optimizer that a name, class, config or object stands for.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-
-    Examples
-    --------
-    >>> import dropfast as df
-    >>> df.optimizers.get("adamw")
-    AdamW()
-    """
-    found: Optimizer = resolve("optimizer", identifier)
-    check_own(found)
-    return found

@@ -178,6 +178,59 @@ class CosineDecay(LearningRateSchedule):
         return float(top * ((1.0 - self.alpha) * share + self.alpha))
 
 
+class CosineDecayRestarts(LearningRateSchedule):
+    """Half cosine waves one after the other (SGDR, Loshchilov and Hutter 2016).
+
+    Parameters
+    ----------
+    initial_learning_rate
+        First value.
+    first_decay_steps
+        Steps of the first wave.
+    t_mul
+        How many times longer each wave is than the one before.
+    m_mul
+        How many times higher.
+    alpha
+        Last value of a wave as a share of the initial one.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> rate = df.optimizers.schedules.CosineDecayRestarts(0.1, first_decay_steps=10)
+    >>> rate(0), round(rate(5), 6), rate(10), round(rate(20), 6)
+    (0.1, 0.05, 0.1, 0.05)
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: int,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+    ) -> None:
+        self.initial_learning_rate = _check("initial_learning_rate", initial_learning_rate)
+        self.first_decay_steps = check_number("first_decay_steps", first_decay_steps, positive=True)
+        self.t_mul = check_number("t_mul", t_mul, positive=True)
+        self.m_mul, self.alpha = _check("m_mul", m_mul), _check("alpha", alpha)
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step."""
+        done = step / self.first_decay_steps
+        wave = math.floor(done)
+        if self.t_mul != 1.0:
+            grown = 1.0 - done * (1.0 - self.t_mul)
+            # Below 1 the waves add up to a limit, which no step may pass.
+            wave = math.floor(math.log(grown) / math.log(self.t_mul)) if grown > 0 else 0
+            before = (1.0 - self.t_mul**wave) / (1.0 - self.t_mul)
+            done = (done - before) / self.t_mul**wave
+        else:
+            done -= wave
+        share = 0.5 * self.m_mul**wave * (1.0 + math.cos(math.pi * done))
+        return float(self.initial_learning_rate * ((1.0 - self.alpha) * share + self.alpha))
+
+
 class PiecewiseConstantDecay(LearningRateSchedule):
     """values[i] up to and with boundaries[i], the last value after all of them.
 

@@ -1,0 +1,73 @@
+"""Layer 6: what scripts ask a Keras model for beside training and answers: variables, configs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dropfast.arrays import Array
+from dropfast.configurable import deserialize, serialize
+from dropfast.models.fitting import Fitting
+
+
+class Attributes(Fitting):
+    """A model that learns, with Keras' further attributes. See `dropfast.Sequential`."""
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weight arrays that training doesn't move: of frozen layers, running statistics."""
+        trained = {id(array) for array in self.trainable_weights}
+        return [array for array in self.weights if id(array) not in trained]
+
+    @property
+    def variables(self) -> list[Array]:
+        """All weight arrays; the name that Keras 3 has for `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Array]:
+        """Another name for `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Array]:
+        """Another name for `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalty of each weight array that has a regularizer."""
+        return [w.regularizer(w.value) for w in self._weights if w.regularizer and w.trainable]
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The model's description, without weights, as JSON; see `dropfast.models.model_from_json`.
+
+        Parameters
+        ----------
+        **kwargs
+            Handed on to `json.dumps`.
+        """
+        return json.dumps({"class": type(self).__name__, "config": self.get_config()}, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile` was given, as plain values; empty if it wasn't called."""
+        if not self.compiled:
+            return {}
+        return {
+            "optimizer": serialize(self.optimizer),
+            "loss": serialize(self.loss),
+            "metrics": [serialize(metric) for metric in self._metric_names],
+            "weighted_metrics": [serialize(metric) for metric in self._weighted_names],
+            "rows_per_mask": self.rows_per_mask,
+        }
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as `get_compile_config` says."""
+        if config:
+            self.compile(**{name: deserialize(value) for name, value in config.items()})
+
+    def reset_metrics(self) -> None:
+        """Forget what metrics have seen."""
+        for metric in self.metrics:
+            metric.reset_state()
