@@ -14,7 +14,7 @@ use crate::simd::{Element, Level};
 /// | level | tile | `KC` | strip of `A` | `NC` | block of `B` | `MC` | block of `A` |
 /// |---|---|---|---|---|---|---|---|
 /// | AVX-512 | 12 x 32 | 384 | 18 KiB | 256 | 384 KiB | 1536 | 2.25 MiB |
-/// | AVX2 | 6 x 16 | 384 | 9 KiB | 256 | 384 KiB | 1536 | 2.25 MiB |
+/// | AVX2, NEON | 6 x 16 | 384 | 9 KiB | 256 | 384 KiB | 1536 | 2.25 MiB |
 ///
 /// (`f32`; for `f64` half the columns, so the same bytes of `B`, and half the `KC`.)
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl Blocks {
     pub fn new<T: Element>(level: Level) -> Self {
         let (mr, nv) = match level {
             Level::Avx512 => (12, 2),
-            Level::Avx2 => (6, 1),
+            Level::Avx2 | Level::Neon => (6, 1),
             Level::Scalar => (4, 1),
         };
         Self { mr, nv, lanes: T::LANES, mc: 1536, kc: 24 * T::LANES, nc: 256 }

@@ -214,7 +214,7 @@ impl<T: Element> Rectangle<'_, T> {
                 block.tall::<2, 2>();
                 block.tall::<1, 2>();
             }
-            Level::Avx2 => {
+            Level::Avx2 | Level::Neon => {
                 block.tall::<6, 1>();
                 block.tall::<4, 1>();
                 block.tall::<2, 1>();

@@ -18,7 +18,7 @@ use crate::simd::{Element, Kernel, Level, Simd, Vector};
 pub fn panels_at_once(level: Level) -> usize {
     match level {
         Level::Avx512 => 4,
-        Level::Avx2 | Level::Scalar => 1,
+        Level::Avx2 | Level::Neon | Level::Scalar => 1,
     }
 }
 

@@ -251,7 +251,7 @@ pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// Computes `m` rows of `NV` vectors: tiles as tall as the level's registers allow, then shorter ones.
 ///
 /// The accumulators of a tile are at most 24 of AVX-512's 32 registers, which leaves room for a row of `B` and the
-/// broadcasts; 12 of AVX2's 16 (a vector is two there).
+/// broadcasts; 12 of AVX2's 16 (a vector is two there); 24 of NEON's 32 (a vector is four).
 ///
 /// With `carry`, `c` holds chains that are carried on.
 ///
@@ -282,7 +282,7 @@ pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: us
             (Level::Avx512, 2) if R::TALLEST >= 12 => sweep.tiles::<12, NV>(),
             (Level::Avx512, 3) => sweep.tiles::<8, NV>(),
             (Level::Avx512, _) => sweep.tiles::<6, NV>(),
-            (Level::Avx2, 1) => sweep.tiles::<6, NV>(),
+            (Level::Avx2 | Level::Neon, 1) => sweep.tiles::<6, NV>(),
             _ => {}
         }
         sweep.tiles::<4, NV>();

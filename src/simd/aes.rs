@@ -8,6 +8,7 @@
 //! | `Vaes512` | VAES, AVX-512 | AVX-512 |
 //! | `Vaes256` | VAES, AVX2, F16C | AVX2 |
 //! | `AesNi` | AES-NI, AVX2, F16C | AVX2 |
+//! | `AesArm` | Arm's AES instructions | NEON |
 //! | [`SoftAes`] | nothing | scalar |
 //!
 //! A step makes 64 random bytes: 32 numbers of 16 bits, so 32 keep-or-drop decisions ([`Aes::Keep`]).
@@ -16,6 +17,8 @@ use super::half::Half;
 use super::halves::Halves;
 use super::{Level, V, Vector, level};
 
+#[cfg(target_arch = "aarch64")]
+pub use super::aes_arm::AesArm;
 #[cfg(target_arch = "x86_64")]
 pub use super::{aes_avx512::Vaes512, aes_ni::AesNi, aes_vaes256::Vaes256};
 
@@ -134,6 +137,8 @@ pub trait AesKernel {
 pub enum AesLevel {
     /// Tables and plain Rust.
     Soft,
+    /// AES instructions of 64-bit Arm: one state an instruction.
+    Arm,
     /// AES-NI: one state an instruction.
     AesNi,
     /// VAES on 256-bit registers: two states an instruction.
@@ -144,12 +149,13 @@ pub enum AesLevel {
 
 impl AesLevel {
     /// All levels, weakest first.
-    pub const ALL: [Self; 4] = [Self::Soft, Self::AesNi, Self::Vaes256, Self::Vaes512];
+    pub const ALL: [Self; 5] = [Self::Soft, Self::Arm, Self::AesNi, Self::Vaes256, Self::Vaes512];
 
     /// A short name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Soft => "soft",
+            Self::Arm => "arm",
             Self::AesNi => "aesni",
             Self::Vaes256 => "vaes256",
             Self::Vaes512 => "vaes512",
@@ -160,6 +166,7 @@ impl AesLevel {
     pub fn simd(self) -> Level {
         match self {
             Self::Soft => Level::Scalar,
+            Self::Arm => Level::Neon,
             Self::AesNi | Self::Vaes256 => Level::Avx2,
             Self::Vaes512 => Level::Avx512,
         }
@@ -169,13 +176,14 @@ impl AesLevel {
     pub fn is_available(self) -> bool {
         match self {
             Self::Soft => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Arm => AesArm::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::AesNi => AesNi::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256 => Vaes256::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Vaes512 => Vaes512::new().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }
@@ -207,13 +215,14 @@ pub fn dispatch_aes<K: AesKernel>(kernel: K) -> K::Output {
 pub fn dispatch_aes_at<K: AesKernel>(level: AesLevel, kernel: K) -> K::Output {
     match level {
         AesLevel::Soft => SoftAes.run(kernel),
+        #[cfg(target_arch = "aarch64")]
+        AesLevel::Arm => AesArm::new().expect("AES instructions are available").run(kernel),
         #[cfg(target_arch = "x86_64")]
         AesLevel::AesNi => AesNi::new().expect("AES-NI is available").run(kernel),
         #[cfg(target_arch = "x86_64")]
         AesLevel::Vaes256 => Vaes256::new().expect("VAES is available").run(kernel),
         #[cfg(target_arch = "x86_64")]
         AesLevel::Vaes512 => Vaes512::new().expect("VAES and AVX-512 are available").run(kernel),
-        #[cfg(not(target_arch = "x86_64"))]
-        _ => unreachable!("only software AES is available here"),
+        _ => unreachable!("{} belongs to another kind of processor", level.name()),
     }
 }

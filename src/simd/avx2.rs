@@ -7,8 +7,9 @@ use super::avx2_bits::{
     test_f64,
 };
 use super::avx2_masks::{Mask32, Mask64, first_f32, first_f64};
-use super::avx2_moves::{Moves, lanes_f32, lanes_f64, same};
+use super::avx2_moves::{Moves, same};
 use super::links::LaneLinks;
+use super::moves::{lanes_f32, lanes_f64};
 use super::transpose::{avx2_f32, avx2_f64};
 use super::{Kernel, Level, Simd, Vector};
 

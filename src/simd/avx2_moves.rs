@@ -3,34 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2_bits::mask_f32;
-
-/// For each choice of eight lanes, the chosen ones in order.
-static PACK: [[u8; 8]; 256] = moves(true);
-
-/// For each choice of eight lanes, how many are chosen below each lane.
-static SPREAD: [[u8; 8]; 256] = moves(false);
-
-const fn moves(pack: bool) -> [[u8; 8]; 256] {
-    let mut moves = [[0; 8]; 256];
-    let mut bits = 0;
-    while bits < 256 {
-        let (mut lane, mut chosen) = (0, 0);
-        while lane < 8 {
-            if !pack {
-                moves[bits][lane] = chosen;
-            }
-            if bits >> lane & 1 == 1 {
-                if pack {
-                    moves[bits][chosen as usize] = lane as u8;
-                }
-                chosen += 1;
-            }
-            lane += 1;
-        }
-        bits += 1;
-    }
-    moves
-}
+use super::moves::{PACK, SPREAD};
 
 /// Which of sixteen lanes, in two registers, move where.
 #[derive(Clone, Copy)]
@@ -85,21 +58,6 @@ impl Moves {
             (_mm256_blendv_ps(old.0, a, mask_f32(self.bits)), _mm256_blendv_ps(old.1, b, mask_f32(self.bits >> 8)))
         }
     }
-}
-
-/// The bits of sixteen lanes.
-#[inline(always)]
-pub(super) fn lanes_f32(bits: u32) -> u32 {
-    bits
-}
-
-/// The bits of eight lanes, each as two of half the width.
-#[inline(always)]
-pub(super) fn lanes_f64(bits: u32) -> u32 {
-    let apart = (bits | bits << 4) & 0x0F0F;
-    let apart = (apart | apart << 2) & 0x3333;
-    let apart = (apart | apart << 1) & 0x5555;
-    apart * 3
 }
 
 /// A register of `f32` as what it is.

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::Neon;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
 use super::{Kernel, Scalar, Simd};
@@ -12,6 +14,8 @@ use crate::error::{Error, Result};
 pub enum Level {
     /// Plain Rust, on any processor.
     Scalar,
+    /// NEON, which every 64-bit Arm processor has.
+    Neon,
     /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
@@ -20,12 +24,13 @@ pub enum Level {
 
 impl Level {
     /// All levels, weakest first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The name by which `DROPFAST_SIMD` knows the level.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -35,11 +40,12 @@ impl Level {
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::new().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }
@@ -65,7 +71,8 @@ pub fn level() -> Level {
 pub fn pin(name: &str) -> Result<()> {
     let wanted = Level::ALL.into_iter().find(|level| level.name() == name);
     let Some(wanted) = wanted else {
-        return Err(Error::value(format!("DROPFAST_SIMD must be one of scalar, avx2, avx512. Received: {name:?}")));
+        let names = Level::ALL.map(Level::name).join(", ");
+        return Err(Error::value(format!("DROPFAST_SIMD must be one of {names}. Received: {name:?}")));
     };
     if !wanted.is_available() {
         return Err(Error::value(format!(
@@ -93,11 +100,12 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         Level::Scalar => Scalar.run(kernel),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => Neon::new().expect("NEON is available").run(kernel),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => Avx2::new().expect("AVX2 is available").run(kernel),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => Avx512::new().expect("AVX-512 is available").run(kernel),
-        #[cfg(not(target_arch = "x86_64"))]
-        _ => unreachable!("only the scalar level is available here"),
+        _ => unreachable!("{} belongs to another kind of processor", level.name()),
     }
 }

@@ -24,15 +24,20 @@
 //! assert_eq!(dispatch(Sum(&[1.0; 100])), 100.0);
 //! ```
 //!
-//! *Tokens.* A token ([`Scalar`], `Avx2`, `Avx512`) can be made only where the processor has the instructions,
+//! *Tokens.* A token ([`Scalar`], `Neon`, `Avx2`, `Avx512`) can be made only where the processor has the instructions,
 //! so whatever takes one by value is safe to call. Only [`Simd::run`] carries `#[target_feature]`; everything under
 //! it is `#[inline(always)]`, or its instructions would not be compiled for the level.
 //!
 //! *Vectors.* [`Vector`] is 64 bytes of lanes on every level: 16 × `f32` or 8 × `f64`. AVX2 keeps them in two
-//! registers, the scalar level in an array. All levels do the same operations in the same lanes, which is half of the
+//! registers, NEON in four, the scalar level in an array. All levels do the same operations in the same lanes, which is half of the
 //! promise that they return the same bits; the other half is in `docs/numerics.md`.
 
+#[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
+compile_error!("dropfast needs a 64-bit little-endian processor: random numbers are defined by bytes in that order");
+
 mod aes;
+#[cfg(target_arch = "aarch64")]
+mod aes_arm;
 #[cfg(target_arch = "x86_64")]
 mod aes_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -60,11 +65,25 @@ mod half;
 mod halves;
 mod level;
 mod links;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod moves;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_bits;
+#[cfg(target_arch = "aarch64")]
+mod neon_halves;
+#[cfg(target_arch = "aarch64")]
+mod neon_masks;
+#[cfg(target_arch = "aarch64")]
+mod neon_moves;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
 mod vector;
 
+#[cfg(target_arch = "aarch64")]
+pub use aes::AesArm;
 pub use aes::{
     Aes, AesKernel, AesLevel, MaskOf, Row, STEP, SoftAes, aes_level, available_aes, dispatch_aes, dispatch_aes_at,
 };
@@ -78,6 +97,8 @@ pub use half::Half;
 pub use halves::Halves;
 pub use level::{Level, available, dispatch, dispatch_at, level, pin};
 pub use links::Links;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 pub use scalar::Scalar;
 pub use vector::{Element, Kernel, Mask, Simd, V, Vector};
 
