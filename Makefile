@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find src -name '*.rs')
 
-export PATH := $(PATH):$(HOME)/.cargo/bin
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Debian packages are fetched only where that needs no password.
 APT := $(shell if [ "$$(id -u)" = 0 ]; then echo apt-get; else echo sudo -n apt-get; fi)
@@ -36,6 +36,22 @@ data:
 test: develop ## all tests: Rust, then Python
 	cargo test --quiet
 	$(BIN)/pytest $(ARGS)
+	@echo "Left out: the adapters to scikit-learn and PyTorch where these are not installed; make test-adapters runs them."
+
+# Adapters need their peers: scikit-learn always, PyTorch (several GB with its GPU libraries) where it installs.
+ADAPTER_TESTS := tests/adapters tests/docs/test_documents.py python/dropfast/sklearn python/dropfast/torch
+
+.PHONY: test-adapters
+test-adapters: develop $(VENV)/.sklearn $(VENV)/.torch ## tests of the adapters, with scikit-learn and PyTorch (several GB)
+	$(BIN)/pytest $(ADAPTER_TESTS) $(ARGS)
+
+$(VENV)/.sklearn: $(VENV)/.tools
+	$(BIN)/python -m pip install --quiet --group sklearn
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.tools
+	$(BIN)/python -m pip install --quiet --group torch && touch $@ || \
+	  echo 'PyTorch does not install here: its tests are skipped' >&2
 
 .PHONY: develop
 develop: $(VENV)/.built-$(PROFILE) ## build and install into .venv, with all tools (PROFILE=fast: quicker)
@@ -46,22 +62,13 @@ $(VENV)/.built-$(PROFILE): $(VENV)/.tools $(RUST_SOURCES)
 	touch $@
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
-	@command -v cargo >/dev/null || { echo 'Rust is missing: see https://rustup.rs' >&2; exit 1; }
-	@command -v cc >/dev/null || { $(APT) update && $(APT) install -y gcc libc6-dev; } || \
-	  { echo 'A C linker is missing: apt-get install gcc libc6-dev' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 
-# Debian packs the `venv` module apart from Python.
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo 'Python >= 3.10 is needed: make PYTHON=python3.x ...' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { \
-	  rm -rf $(VENV); \
-	  $(APT) update && $(APT) install -y python3-venv && $(PYTHON) -m venv $(VENV); } || { \
-	  rm -rf $(VENV); \
-	  echo 'The venv module is missing: apt-get install python3-venv' >&2; exit 1; }
+	scripts/bootstrap $(PYTHON)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 .PHONY: lint
 lint: develop ## formatting, clippy, ruff, types, stub of the native module
@@ -71,6 +78,10 @@ lint: develop ## formatting, clippy, ruff, types, stub of the native module
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	MYPYPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml dropfast._core
+
+.PHONY: api-docs
+api-docs: ## documentation of the crate; warnings are errors
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --features python
 
 .PHONY: format
 format: $(VENV)/.tools ## format Rust and Python, mend what ruff can mend

@@ -2,7 +2,7 @@
 //!
 //! * [`apply`]: mask and transform in one pass, any layout; [`Scale`] makes it inverted dropout and its gradient,
 //!   [`Affine`] alpha dropout.
-//! * [`gaussian`]: multiplicative Gaussian noise and its gradient.
+//! * [`mod@gaussian`]: multiplicative Gaussian noise and its gradient.
 //! * [`mask_bools`], [`mask_bits`]: the mask itself.
 //!
 //! The mask is never stored: backward draws it again from the key.

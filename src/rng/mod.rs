@@ -3,7 +3,7 @@
 //! * [`Key`]: seed, stream and step; [`domain`]: what the upper bits of a stream are reserved for.
 //! * [`ars7`]: the generator, AES rounds on a counter (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
 //! * [`Threshold`], [`Draw`], [`Steps`], [`keep_bits`]: decisions to keep or drop, with the rate exact to 2^-48.
-//! * [`words`], [`uniforms`], [`normals`], [`permutation`]: numbers.
+//! * [`words`], [`uniforms`], [`normals`], [`permutation()`]: numbers.
 //!
 //! All of these agree bit for bit on every [`crate::simd::AesLevel`].
 

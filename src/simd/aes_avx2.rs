@@ -34,7 +34,7 @@ pub(super) fn bytes(keep: Keep16) -> __m256i {
     op!(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(keep[0], keep[1])))
 }
 
-/// Eight pairs of words, four of each register: firsts and seconds as fractions, see [`Aes::unit_pairs`].
+/// Eight pairs of words, four of each register: firsts and seconds as fractions, see `unit_pairs` of the trait `Aes`.
 #[inline(always)]
 pub(super) fn unit_pairs(low: __m256i, high: __m256i) -> (__m256, __m256) {
     op!({
