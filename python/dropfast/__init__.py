@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dropfast import _threadpoolctl
+
 if TYPE_CHECKING:
     from dropfast import (
         activations,
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
         simd_level,
     )
     from dropfast.callbacks.history import History
-    from dropfast.config import show_config
+    from dropfast.config import show_config, thread_limit
     from dropfast.models import Sequential, load_model
     from dropfast.random import set_random_seed
 
@@ -90,6 +92,7 @@ _NAMES = {
     "load_model": "models",
     "set_random_seed": "random",
     "show_config": "config",
+    "thread_limit": "config",
 }
 _MODULES = (
     "activations",
@@ -159,8 +162,11 @@ __all__ = [
     "set_random_seed",
     "show_config",
     "simd_level",
+    "thread_limit",
     "utils",
 ]
+
+_threadpoolctl.register_with_it()
 
 
 def __getattr__(name: str) -> Any:

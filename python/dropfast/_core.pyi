@@ -29,6 +29,7 @@ __all__ = [
     "gaussian_dropout",
     "gaussian_dropout_backward",
     "get_num_threads",
+    "limit_threads",
     "loss",
     "loss_gradient",
     "matmul",
@@ -151,10 +152,13 @@ def permutation(n: int, key: Key) -> NDArray[np.int64]:
     """A random order of 0 .. n-1."""
 
 def set_num_threads(n: int) -> None:
-    """Set how many threads large calls of this process use."""
+    """Set how many threads calls of this process may use."""
 
 def get_num_threads() -> int:
-    """How many threads large calls of this process use."""
+    """How many threads calls from this thread may use."""
+
+def limit_threads(n: int) -> int:
+    """Bound the threads of calls from the calling thread; returns the bound before."""
 
 def simd_level() -> str:
     """Instruction set of the arithmetic: "scalar", "avx2" or "avx512"."""

@@ -12,12 +12,14 @@ mod parts;
 mod pool;
 mod relay;
 mod shared;
+mod threads;
 mod waiting;
 
 pub use barrier::Barrier;
-pub use pool::{Effort, MAX_THREADS, configure, for_each_part, for_each_range, num_threads, set_num_threads, team};
+pub use pool::{Effort, for_each_part, for_each_range, team};
 use relay::Relay;
 pub use shared::{Shared, View};
+pub use threads::{MAX_THREADS, configure, num_threads, process_threads, set_limit, set_num_threads};
 
 /// One of the threads of a [`team`].
 pub struct Member<'a> {

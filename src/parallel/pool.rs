@@ -3,18 +3,12 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::crew::Crew;
 use super::parts::Parts;
+use super::threads::{MAX_THREADS, num_threads};
 use super::{Barrier, Member, Relay};
-use crate::error::{Error, Result};
-
-/// More threads than this are refused.
-pub const MAX_THREADS: usize = 256;
-
-/// Threads to use; 0 until somebody asks.
-static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// Helpers of one process: the caller is the thread that is not in `crew`.
 struct Pool {
@@ -27,43 +21,6 @@ struct Pool {
 /// threads it does not have; it sees the other process id and makes its own. No lock is involved, because a lock
 /// might have been held by another thread at the moment of the fork.
 static POOLS: [AtomicPtr<Pool>; MAX_THREADS + 1] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_THREADS + 1];
-
-/// How many threads calls may use.
-pub fn num_threads() -> usize {
-    match THREADS.load(Ordering::Relaxed) {
-        0 => {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let _ = THREADS.compare_exchange(0, cores.min(MAX_THREADS), Ordering::Relaxed, Ordering::Relaxed);
-            THREADS.load(Ordering::Relaxed)
-        }
-        threads => threads,
-    }
-}
-
-/// Sets how many threads calls may use, in this process.
-///
-/// # Errors
-/// [`Error::Value`] unless `1 <= threads <= MAX_THREADS`.
-pub fn set_num_threads(threads: usize) -> Result<()> {
-    if !(1..=MAX_THREADS).contains(&threads) {
-        return Err(Error::value(format!(
-            "num_threads must be in [1, {MAX_THREADS}]. Received: num_threads={threads}"
-        )));
-    }
-    THREADS.store(threads, Ordering::Relaxed);
-    Ok(())
-}
-
-/// Sets the number of threads from the text of `DROPFAST_NUM_THREADS`.
-///
-/// # Errors
-/// [`Error::Value`] unless it is a number that [`set_num_threads`] takes.
-pub fn configure(text: &str) -> Result<()> {
-    let threads = text.trim().parse().map_err(|_| {
-        Error::value(format!("DROPFAST_NUM_THREADS must be an integer in [1, {MAX_THREADS}]. Received: {text:?}"))
-    })?;
-    set_num_threads(threads)
-}
 
 /// The pool for `threads` threads, or that of the parent that forked this process: to look at, without asking the system which
 /// process this is, which would take longer than all else before short work that nobody helps with.

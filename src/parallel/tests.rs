@@ -217,5 +217,19 @@ fn a_team_inside_a_team_works_alone() {
 #[test]
 fn bad_numbers_of_threads_are_refused() {
     assert!(set_num_threads(0).unwrap_err().to_string().contains("num_threads=0"));
-    assert!(configure("many").unwrap_err().to_string().contains("\"many\""));
+    assert!(set_num_threads(MAX_THREADS + 1).is_err());
+}
+
+#[test]
+fn a_limit_holds_in_its_thread_and_is_put_back() {
+    let all = std::thread::spawn(|| {
+        let before = set_limit(1);
+        let (limited, elsewhere) = (num_threads(), std::thread::spawn(num_threads).join().unwrap());
+        set_limit(before);
+        assert_eq!(limited, 1);
+        assert_eq!(elsewhere, num_threads());
+        set_limit(0);
+        num_threads()
+    });
+    assert_eq!(all.join().unwrap(), 1);
 }

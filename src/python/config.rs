@@ -8,7 +8,8 @@ use crate::simd;
 
 /// Set how many threads calls may use, in this process.
 ///
-/// Results don't depend on it. The environment variable ``DROPFAST_NUM_THREADS`` sets it at import.
+/// Results don't depend on it. The environment variable ``DROPFAST_NUM_THREADS`` sets it at import. Calls use fewer where more
+/// would be slower. ``thread_limit`` bounds it for some calls only.
 ///
 /// Parameters
 /// ----------
@@ -36,7 +37,11 @@ pub fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(parallel::set_num_threads(n as usize)?)
 }
 
-/// How many threads calls may use: all processors, unless set otherwise.
+/// How many threads calls may use.
+///
+/// By default as many as this process has processors: those of its affinity mask, or of its control group's quota where that is less.
+/// ``DROPFAST_NUM_THREADS`` replaces the default at import; without it ``OMP_NUM_THREADS`` lowers it, so that
+/// workers of joblib, dask and Ray take their share.
 ///
 /// Returns
 /// -------
@@ -50,6 +55,51 @@ pub fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
 #[pyfunction]
 pub fn get_num_threads() -> usize {
     parallel::num_threads()
+}
+
+/// Bound the threads of calls from the calling thread; what ``dropfast.thread_limit`` stands on.
+///
+/// Parameters
+/// ----------
+/// n : int
+///     In [1, 256]. 256 is no bound.
+///
+/// Returns
+/// -------
+/// int
+///     The bound before.
+///
+/// Raises
+/// ------
+/// ValueError
+///     If n is outside [1, 256].
+/// TypeError
+///     If n is not an integer.
+///
+/// Examples
+/// --------
+/// >>> from dropfast import _core
+/// >>> before = _core.limit_threads(1)
+/// >>> _core.limit_threads(before)
+/// 1
+#[pyfunction]
+pub fn limit_threads(n: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(parallel::set_limit(integer("n", n, 1, MAX_THREADS as u64)? as usize))
+}
+
+/// The number that [`set_num_threads`] sets, for tools that find the library by its symbols, such as threadpoolctl.
+// SAFETY: no other library has a symbol of this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn dropfast_get_num_threads() -> std::ffi::c_int {
+    parallel::process_threads() as std::ffi::c_int
+}
+
+/// [`set_num_threads`] for such tools; numbers below 1 and above 256 become 1 and 256.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub extern "C" fn dropfast_set_num_threads(n: std::ffi::c_int) {
+    let threads = usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS);
+    parallel::set_num_threads(threads).expect("in range");
 }
 
 /// The instruction-set level in use: "scalar", "avx2" or "avx512".

@@ -1,5 +1,8 @@
 //! Layer 5: the bindings. Arrays in, checks, the interpreter's lock released, errors mapped.
 
+use std::ffi::CString;
+
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 
 mod activation;
@@ -27,7 +30,7 @@ mod spec;
 /// The native module `dropfast._core`.
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    configure()?;
+    configure(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<key::Key>()?;
     module.add_class::<network::Network>()?;
@@ -44,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(random::permutation, module)?)?;
     module.add_function(wrap_pyfunction!(config::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::get_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(config::limit_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
     module.add_function(wrap_pyfunction!(products::matmul, module)?)?;
@@ -59,13 +63,20 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// Applies `DROPFAST_SIMD` and `DROPFAST_NUM_THREADS`.
-fn configure() -> crate::error::Result<()> {
+/// Applies `DROPFAST_SIMD`, `DROPFAST_NUM_THREADS` and `OMP_NUM_THREADS`. A number of threads that makes no sense is passed over with a
+/// warning: it may be meant for somebody else, and must not cost the import.
+fn configure(py: Python<'_>) -> PyResult<()> {
     if let Ok(name) = std::env::var("DROPFAST_SIMD") {
         crate::simd::pin(&name)?;
     }
-    if let Ok(threads) = std::env::var("DROPFAST_NUM_THREADS") {
-        crate::parallel::configure(&threads)?;
+    let text = |name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+    let wrong = crate::parallel::configure(text("DROPFAST_NUM_THREADS").as_deref(), text("OMP_NUM_THREADS").as_deref());
+    if let Some(message) = wrong.and_then(|message| CString::new(message).ok()) {
+        let category = py.get_type::<PyRuntimeWarning>();
+        // Warnings that are errors are shown, not raised.
+        if let Err(error) = PyErr::warn(py, &category, &message, 1) {
+            error.write_unraisable(py, None);
+        }
     }
     Ok(())
 }
