@@ -60,7 +60,7 @@ class Setting:
         model.compile(
             df.optimizers.SGD(decay, momentum=MOMENTUM),
             "sparse_categorical_crossentropy",
-            ["accuracy"],
+            metrics=["accuracy"],
             rows_per_mask=self.rows,
         )
         return model

@@ -47,7 +47,7 @@ def plain_network(seed: int) -> df.Sequential:
         ],
         seed=seed,
     )
-    model.compile(df.optimizers.SGD(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(df.optimizers.SGD(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

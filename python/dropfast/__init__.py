@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     )
     from dropfast.callbacks.history import History
     from dropfast.config import show_config, thread_limit
-    from dropfast.models import Sequential, load_model
+    from dropfast.layers.input import Input
+    from dropfast.models import Model, Sequential, load_model
     from dropfast.random import set_random_seed
 
 # Name -> the module that holds it.
@@ -88,6 +89,8 @@ _NAMES = {
         "_core",
     ),
     "History": "callbacks",
+    "Input": "layers",
+    "Model": "models",
     "Sequential": "models",
     "load_model": "models",
     "set_random_seed": "random",
@@ -121,7 +124,9 @@ _MODULES = (
 
 __all__ = [
     "History",
+    "Input",
     "Key",
+    "Model",
     "Sequential",
     "__version__",
     "activation",

@@ -26,7 +26,7 @@ x = np.memmap(sys.argv[1], sys.argv[2], "r").reshape(-1, 1000)
 y = np.arange(len(x)) % 2
 layers = [df.layers.Rescaling(1 / 255), df.layers.Dropout(0.2), df.layers.Dense(2, "softmax")]
 model = df.Sequential(layers, seed=0)
-model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
 history = model.fit(x, y, batch_size=1000, epochs=1, verbose=0)
 assert model.optimizer.iterations == len(x) // 1000
 model.evaluate(x, y)

@@ -239,8 +239,8 @@ BAD = {
         "must be written by dropfast. Received: .*, of another program",
     ),
     "future version": (
-        lambda d: changed(d, nothing, {"version": "2"}),
-        "must be at most 1: a later dropfast wrote it. Received: version 2",
+        lambda d: changed(d, nothing, {"version": "3"}),
+        "must be at most 2: a later dropfast wrote it. Received: version 3",
     ),
     "odd version": (lambda d: changed(d, nothing, {"version": "x"}), "must be a number"),
     "no JSON": (lambda d: changed(d, nothing, {"model": "{"}), "must describe a model"),

@@ -44,6 +44,10 @@ for _name, _cls in sorted(_registry.items()):
     CLASSES.setdefault(_name.partition(".")[0], []).append(_cls)
 
 
+# Layers that merge several tensors have tests of their own.
+CLASSES["layer"] = [cls for cls in CLASSES["layer"] if not cls.merges]
+
+
 def arguments(cls):
     """Constructor arguments that make an example of a class, or of the one it is derived from."""
     known = next(c for c in cls.__mro__ if c in _registry.values())

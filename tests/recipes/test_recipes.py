@@ -16,7 +16,7 @@ def plain(*layers, optimizer=None):
         seed=0,
     )
     loss = df.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer or df.optimizers.SGD(0.01, nesterov=True), loss, ["accuracy"])
+    model.compile(optimizer or df.optimizers.SGD(0.01, nesterov=True), loss, metrics=["accuracy"])
     return model
 
 

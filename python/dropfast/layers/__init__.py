@@ -14,6 +14,16 @@ from dropfast.layers.gaussian_dropout import GaussianDropout
 from dropfast.layers.gaussian_noise import GaussianNoise
 from dropfast.layers.input import Input
 from dropfast.layers.layer_normalization import LayerNormalization
+from dropfast.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+)
 from dropfast.layers.rescaling import Rescaling
 from dropfast.layers.spatial_dropout import (
     SpatialDropout1D,
@@ -24,9 +34,13 @@ from dropfast.layers.spatial_dropout import (
 __all__ = [
     "ELU",
     "Activation",
+    "Add",
     "AlphaDropout",
+    "Average",
     "BatchNormalization",
+    "Concatenate",
     "Dense",
+    "Dot",
     "DropConnect",
     "Dropout",
     "Flatten",
@@ -36,6 +50,9 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Passage",
     "ReLU",
     "Rescaling",
@@ -43,4 +60,5 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "Subtract",
 ]

@@ -15,6 +15,7 @@ from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
 from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable, snake_case
+from dropfast.graph import Graph, enter, is_symbolic, record
 from dropfast.layers.spellings import row_shape
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
@@ -80,7 +81,8 @@ class Layer(Configurable):
     """Base of all layers, and of your own.
 
     A subclass stores its constructor's arguments under their names and defines `forward` and
-    `gradient`; with weights also `build`, with another output shape `compute_output_shape`.
+    `gradient`; with weights also `build`, with another output shape `compute_output_shape`. Or it
+    defines `call`, which calls other layers: then these are what a model runs.
 
     Parameters
     ----------
@@ -116,6 +118,8 @@ class Layer(Configurable):
     stochastic: ClassVar[bool] = False
     until_built: ClassVar[tuple[str, ...]] = ("dtype",)
     moving = frozenset({"built", "gradients"})
+    # Whether it takes a list of tensors.
+    merges: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -197,6 +201,35 @@ class Layer(Configurable):
         """Take a name that a model chose: in files and `repr` the layer still has none."""
         object.__setattr__(self, "name", name)
 
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """What the layer does to `x`, for layers that are made of others.
+
+        A subclass may define it with calls of other layers; it is traced with symbolic tensors.
+        """
+        if is_symbolic(x):
+            return record(self, x, training)
+        return self._eager(x, bool(training), None)
+
+    @property
+    def composite(self) -> bool:
+        """Whether the layer's class defines `call`, so that it stands for what that calls."""
+        return type(self).call is not Layer.call
+
+    @property
+    def weightless(self) -> bool:
+        """Whether the layer can't have weights."""
+        return self.merges or type(self).build is Layer.build
+
+    @property
+    def idle_at_inference(self) -> bool:
+        """Whether a graph for inference may leave the layer out."""
+        own = self.stochastic and exact(self)
+        return own and not self.weights and getattr(self, "scale_at", "train") == "train"
+
+    def _fixed_graph(self) -> Graph | None:
+        """The graph that a model is, whatever `training` says; layers have none."""
+        return None
+
     # Weights.
 
     def add_weight(
@@ -263,15 +296,26 @@ class Layer(Configurable):
         weights[...] = value
         return weights
 
+    def _all_weights(self) -> list[Weight]:
+        """The layer's weights, then those of the layers it is made of."""
+        if not self.composite:
+            return self._weights
+        inner = [weight for part in parts_of(self) for weight in part._all_weights()]
+        return [*self._weights, *inner]
+
     @property
     def weights(self) -> list[Array]:
         """All weight arrays, themselves and not copies."""
-        return [weight.value for weight in self._weights]
+        return [weight.value for weight in self._all_weights()]
 
     @property
     def trainable_weights(self) -> list[Array]:
         """The weight arrays that training moves."""
-        return [weight.value for weight in self._weights if self.trainable and weight.trainable]
+        if not self.trainable:
+            return []
+        own = [weight.value for weight in self._weights if weight.trainable]
+        parts = parts_of(self) if self.composite else []
+        return [*own, *(array for part in parts for array in part.trainable_weights)]
 
     def get_weights(self) -> list[Array]:
         """Copies of all weight arrays."""
@@ -285,7 +329,7 @@ class Layer(Configurable):
         ValueError
             If their number or a shape does not fit; no weight is changed then.
         """
-        copy_weights(f"layer {self.name!r}", self._weights, weights)
+        copy_weights(f"layer {self.name!r}", self._all_weights(), weights)
 
     def count_params(self) -> int:
         """Number of weights, all arrays together."""
@@ -293,36 +337,51 @@ class Layer(Configurable):
 
     # By hand.
 
-    def __call__(self, x: ArrayLike, training: bool = False, key: Key | None = None) -> Array:
-        """Send a batch through the layer.
+    def __call__(self, x: Any, training: bool | None = None, key: Key | None = None) -> Any:
+        """Send a batch through the layer, or record that a graph does.
 
         Parameters
         ----------
         x
-            Batch, first axis the rows.
+            Batch, first axis the rows; or a symbolic tensor. Layers that merge take a list.
         training
-            Whether stochastic layers draw.
+            Whether stochastic layers draw. On symbolic tensors None leaves that to the model.
         key
             Where they draw; None draws at (seed, 0, number of the call).
 
         Returns
         -------
-        ndarray
-            The layer's output. `backward` refers to the latest call.
+        ndarray or SymbolicTensor
+            The layer's output. `backward` refers to the latest call on arrays.
         """
         check_own(self)
-        array = self._convert(as_numeric("x", x))
-        if not self.built:
-            wide = array.dtype == np.float64
-            self.build_once((None, *array.shape[1:]), "float64" if wide else "float32")
+        if is_symbolic(x):
+            return enter(self, x, training) if self.composite else record(self, x, training)
+        if self.composite:
+            from dropfast.training.eager import run
+
+            return run(self, x, bool(training), key)
+        return self._eager(x, bool(training), key)
+
+    def _eager(self, x: Any, training: bool, key: Key | None) -> Array:
+        if self.merges:
+            parts = [self._convert(as_numeric("x", part)) for part in x]
+            batch: Any = parts
+            shape: Any = [(None, *part.shape[1:]) for part in parts]
+            wide = any(part.dtype == np.float64 for part in parts)
         else:
-            self.check_input((None, *array.shape[1:]))
-        passage = Passage(bool(training), key, self.rate_at(0, 0))
+            batch = self._convert(as_numeric("x", x))
+            shape, wide = (None, *batch.shape[1:]), batch.dtype == np.float64
+        if not self.built:
+            self.build_once(shape, "float64" if wide else "float32")
+        else:
+            self.check_input(shape)
+        passage = Passage(training, key, self.rate_at(0, 0))
         # A class of one's own may draw in inference too.
         if self.stochastic and key is None and (training or not exact(self)):
             passage.key = Key(self._seed(), 0, self._calls)
             self._calls += 1
-        output = self.forward(array, passage)
+        output: Array = self.forward(batch, passage)
         self._last = passage
         return output
 
@@ -341,6 +400,11 @@ class Layer(Configurable):
         RuntimeError
             If the layer has not been called.
         """
+        if self.composite:
+            from dropfast.training.eager import run_back
+
+            back: Array = run_back(self, grad)
+            return back
         if self._last is None:
             raise RuntimeError(f"layer {self.name!r} must be called before backward(grad)")
         if self.stochastic and not self._last.training and self._last.rate:
@@ -381,7 +445,8 @@ class Layer(Configurable):
         values
             Initial values themselves, as they come from a file; nothing is drawn then.
         """
-        input_shape = (None, *input_shape[1:])
+        if not self.merges:
+            input_shape = (None, *input_shape[1:])
         if self.built:
             self.check_input(input_shape)
             return
@@ -449,3 +514,19 @@ def _building_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape]
             self.build_once(input_shape, "float32")
 
     return built
+
+
+def parts_of(owner: Configurable) -> list[Any]:
+    """The layers and models that are attributes of an object, or in lists and dicts that are."""
+    found: dict[int, Any] = {}
+
+    def look(value: Any) -> None:
+        if isinstance(value, Configurable) and value.kind in ("layer", "model"):
+            found[id(value)] = value
+        elif isinstance(value, dict | list | tuple):
+            for part in value.values() if isinstance(value, dict) else value:
+                look(part)
+
+    for value in vars(owner).values():
+        look(value)
+    return list(found.values())

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from dropfast.arrays import Array
-from dropfast.layers.base import Layer, Passage
+from numpy.typing import DTypeLike
+
+from dropfast.graph import SymbolicTensor
 
 
-class Input(Layer):
-    """The shape of one row. First in a Sequential, it builds the model at once.
+def Input(
+    shape: Sequence[int] | int,
+    batch_size: int | None = None,
+    dtype: DTypeLike | None = None,
+    *,
+    name: str | None = None,
+) -> SymbolicTensor:
+    """Say the shape of one row: a symbolic tensor, for layers to be called on.
 
-    As in Keras it is not one of ``model.layers``.
+    First in a Sequential, it builds the model at once. It is not one of ``model.layers``.
 
     Parameters
     ----------
     shape
         Shape of a row, without the batch; an int is a vector's length.
+    batch_size, dtype
+        For compatibility, without effect: batches may have any size, and the model has the dtype.
+    name
+        A name, by which a dict of inputs is sorted and messages speak.
+
+    Returns
+    -------
+    SymbolicTensor
+        Shape ``(None, *shape)``.
 
     Raises
     ------
@@ -27,22 +42,19 @@ class Input(Layer):
     Examples
     --------
     >>> import dropfast as df
-    >>> model = df.Sequential([df.layers.Input((4,)), df.layers.Dense(2)], seed=0)
+    >>> x = df.Input((4,))
+    >>> model = df.Model(x, df.layers.Dense(2)(x), seed=0)
     >>> model.output_shape
     (None, 2)
+    >>> df.Sequential([df.Input(4), df.layers.Dense(2)], seed=0).output_shape
+    (None, 2)
     """
+    return SymbolicTensor((None, *row_shape(shape)), name or "input", given_name=name is not None)
 
-    def __init__(self, shape: Sequence[int] | int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-        if not all(hasattr(size, "__index__") and size > 0 for size in sizes):
-            raise ValueError(f"shape must hold positive integers. Received: shape={shape!r}")
-        self.shape = sizes
 
-    def forward(self, x: Array, passage: Passage) -> Array:
-        """The input itself."""
-        return x
-
-    def gradient(self, grad: Array, passage: Passage) -> Array:
-        """The gradient itself."""
-        return grad
+def row_shape(shape: Sequence[int] | int) -> tuple[int, ...]:
+    """The shape of a row as a tuple, checked."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not sizes or not all(hasattr(size, "__index__") and size > 0 for size in sizes):
+        raise ValueError(f"shape must hold positive integers. Received: shape={shape!r}")
+    return tuple(int(size) for size in sizes)

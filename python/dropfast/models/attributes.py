@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropfast.arrays import Array
-from dropfast.configurable import deserialize, serialize
+from dropfast.configurable import deserialize
+from dropfast.graph import SymbolicTensor
+from dropfast.models import adapters
 from dropfast.models.fitting import Fitting
 
 
@@ -40,6 +42,36 @@ class Attributes(Fitting):
         """The penalty of each weight array that has a regularizer."""
         return [w.regularizer(w.value) for w in self._weights if w.regularizer and w.trainable]
 
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """What the model is given, as symbolic tensors."""
+        return self.plan.graph.sources
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """What it returns."""
+        return self.plan.graph.results
+
+    @property
+    def input(self) -> Any:
+        """The inputs as the model was made: alone, or in a list or dict."""
+        return self.plan.graph.inputs
+
+    @property
+    def output(self) -> Any:
+        """The outputs likewise."""
+        return self.plan.graph.outputs
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return adapters.input_names(self.plan.graph)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return adapters.output_names(self.plan.graph)
+
     def to_json(self, **kwargs: Any) -> str:
         """The model's description, without weights, as JSON; see `dropfast.models.model_from_json`.
 
@@ -52,15 +84,9 @@ class Attributes(Fitting):
 
     def get_compile_config(self) -> dict[str, Any]:
         """What `compile` was given, as plain values; empty if it wasn't called."""
-        if not self.compiled:
-            return {}
-        return {
-            "optimizer": serialize(self.optimizer),
-            "loss": serialize(self.loss),
-            "metrics": [serialize(metric) for metric in self._metric_names],
-            "weighted_metrics": [serialize(metric) for metric in self._weighted_names],
-            "rows_per_mask": self.rows_per_mask,
-        }
+        from dropfast.models.saving import compile_config
+
+        return compile_config(self) if self.compiled else {}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` says."""

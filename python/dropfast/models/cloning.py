@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dropfast.layers.base import Layer
+from dropfast.models.describing import copy_graph
+from dropfast.models.model import Model
 from dropfast.models.saving import model_from_description
 from dropfast.models.sequential import Sequential
 
 
 def clone_model(
-    model: Sequential,
+    model: Model,
     clone_function: Callable[[Layer], Layer] | None = None,
-) -> Sequential:
+) -> Model:
     """A model of the same layers with weights of its own, newly drawn from the model's seed.
 
     Parameters
@@ -27,8 +29,8 @@ def clone_model(
 
     Returns
     -------
-    Sequential
-        Not compiled.
+    Model
+        Not compiled; of a class of one's own that defines `call`, a `Model` of its graph.
 
     Examples
     --------
@@ -41,6 +43,9 @@ def clone_model(
     if clone_function is None:
         return model_from_description(model.get_config(), _classes(model))
     made: dict[int, Layer] = {}
+    if not isinstance(model, Sequential):
+        graph = copy_graph(model.plan.graph, clone_function)
+        return Model._of(graph, model.seed, model.name, model.dtype)
     for layer in model.layers:
         if id(layer) not in made:
             made[id(layer)] = clone_function(layer)
@@ -55,10 +60,10 @@ def clone_model(
     return twin
 
 
-def _classes(model: Sequential) -> dict[str, Any]:
+def _classes(model: Model) -> dict[str, Any]:
     """Whatever of one's own the layers are and hold, by name, as configs refer to it."""
     found: dict[str, Any] = {}
-    for layer in model.layers:
+    for layer in model._leaves() or model.layers:
         for thing in (layer, *vars(layer).values()):
             found.setdefault(type(thing).__name__, type(thing))
             if callable(thing) and hasattr(thing, "__name__"):
@@ -66,9 +71,7 @@ def _classes(model: Sequential) -> dict[str, Any]:
     return found
 
 
-def model_from_json(
-    json_string: str, custom_objects: Mapping[str, Any] | None = None
-) -> Sequential:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """A model, with new weights, from what `to_json` returned.
 
     Raises

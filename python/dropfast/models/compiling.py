@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from dropfast import losses, metrics, optimizers
 from dropfast.arrays import Array, check_finite
 from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.graph.symbolic import flatten
 from dropfast.layers.dropout import check_rows_per_mask
+from dropfast.models import adapters
 from dropfast.models.data import check_x, check_y, row_weights
+from dropfast.models.objectives import losses_of, metrics_of, several
 from dropfast.models.predicting import Predicting
 from dropfast.models.stack import NotReadyError
 from dropfast.training.engine import Engine
 from dropfast.training.exact import why_not
 from dropfast.training.plan import features
+from dropfast.training.several import _Several
 
 
 class Compiled(Predicting):
@@ -27,9 +32,13 @@ class Compiled(Predicting):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._loss: losses.Loss | None = None
+        # Losses as given, where a list or dict of them is, and their weights.
+        self._losses: Any = None
+        self._loss_weights: Any = None
+        self._several: _Several | None = None
         self._optimizer: optimizers.Optimizer | None = None
-        self._metric_names: list[Any] = []
-        self._weighted_names: list[Any] = []
+        self._metric_names: Any = []
+        self._weighted_names: Any = []
         self._metrics: list[metrics.Metric] = []
         self._training_obstacle = ""
         # The latest change of any object when that was found out.
@@ -39,13 +48,14 @@ class Compiled(Predicting):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
-        rows_per_mask: int = 1,
-        weighted_metrics: Sequence[Any] | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        rows_per_mask: int = 1,
     ) -> None:
         """Say how the model is trained.
 
@@ -56,15 +66,19 @@ class Compiled(Predicting):
         loss
             Name or object; see `dropfast.losses`. Of your own: an object of a class with `call`
             and `gradient`. A bare function has no gradient to train by.
+            Of several outputs a list or dict, None where an output has none; or one for all.
+        loss_weights
+            Factors of the outputs' losses, a list or dict. The loss of each by itself is logged as
+            "<output>_loss".
         metrics
             Names, objects, or functions of (y_true, y_pred); "accuracy" takes the form that fits
-            the loss. Every row counts the same.
-        rows_per_mask
-            For Dropout layers that set none themselves: how many consecutive rows of a batch share
-            a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
+            the loss. Every row counts the same. Of several outputs a list or dict of lists.
         weighted_metrics
             Like `metrics`, but rows count by their `sample_weight` and `class_weight`. One whose
             name is taken gets "weighted_" in front.
+        rows_per_mask
+            For Dropout layers that set none themselves: how many consecutive rows of a batch share
+            a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             For compatibility, without effect: there is one way to run, some 100 ms of steps at a
             time, and no half precision.
@@ -85,10 +99,22 @@ class Compiled(Predicting):
         """
         if loss is None:
             raise ValueError("loss must be given. Received: loss=None")
-        found_loss, found_optimizer = losses.get(loss), optimizers.get(optimizer)
+        if metrics is None and _hold_no_numbers(loss_weights):
+            warnings.warn(
+                "compile takes loss_weights in the third place, as Keras 3: give metrics by name",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            metrics, loss_weights = loss_weights, None
+        (found_loss, all_losses), found_optimizer = losses_of(loss), optimizers.get(optimizer)
         rows = check_rows_per_mask(rows_per_mask)
         names = _names("metrics", metrics, found_loss)
         weighted = _names("weighted_metrics", weighted_metrics, found_loss)
+        if self._built is not None:
+            together = several(self._built, found_loss, all_losses, loss_weights)
+            if together is not None:
+                metrics_of(together.parts, names, weighted)
+        self._losses, self._loss_weights, self._several = all_losses, loss_weights, None
         self._loss, self._optimizer = found_loss, found_optimizer
         self._metric_names, self._weighted_names, self._metrics = names, weighted, []
         self.rows_per_mask = 1 if rows is None else rows
@@ -126,18 +152,27 @@ class Compiled(Predicting):
         """
         if self._loss is None:
             raise NotReadyError(_NOT_COMPILED.format(self.name))
-        return self._loss
+        if self._several is None and self._built is not None:
+            given = self._losses, self._loss_weights
+            self._several = several(self._built, self._loss, *given)
+        return self._loss if self._several is None else self._several
 
     @property
     def metrics(self) -> list[metrics.Metric]:
         """The metrics, then the weighted ones, made to fit the loss once outputs are known."""
-        wanted = [*self._metric_names, *self._weighted_names]
-        if wanted and not self._metrics and self.built:
-            units = features(self.output_shape)
+        if self._metrics or not self.built or self._loss is None:
+            return self._metrics
+        loss = self.loss
+        if isinstance(loss, _Several):
+            self._metrics = metrics_of(loss.parts, self._metric_names, self._weighted_names)
+            return self._metrics
+        wanted = [*_plain(self._metric_names), *_plain(self._weighted_names)]
+        if wanted:
+            units = features(self.plan.columns_out.shape)
             found: dict[str, metrics.Metric] = {}
             for i, name in enumerate(wanted):
                 metric = metrics.for_loss(name, self.loss, units)
-                if metric.name in found and i >= len(self._metric_names):
+                if metric.name in found and i >= len(_plain(self._metric_names)):
                     metric.name = f"weighted_{metric.name}"
                 if metric.name in found:
                     raise ValueError(
@@ -150,7 +185,8 @@ class Compiled(Predicting):
     def feed_metrics(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         """Add a batch to all metrics; weights of rows count for the weighted ones only."""
         for i, metric in enumerate(self.metrics):
-            metric.update_state(y_true, y_pred, weights if i >= len(self._metric_names) else None)
+            weighted = getattr(metric, "weighted", i >= len(_plain(self._metric_names)))
+            metric.update_state(y_true, y_pred, weights if weighted else None)
 
     @property
     def metrics_names(self) -> list[str]:
@@ -178,6 +214,8 @@ class Compiled(Predicting):
         for what, thing in (("loss", loss), ("optimizer", optimizer)):
             reason = why_not(thing)
             why = why or (reason and f"the {what}: {reason}")
+        if isinstance(loss, _Several):
+            why = plan.obstacle or "the loss, which has a weight"
         if not why and loss.spec() is None:
             why = f"the loss: the native engine doesn't know {type(loss).__name__}"
         optimizer.build(self.trainable_weights)
@@ -289,7 +327,17 @@ class Compiled(Predicting):
         if x is None or y is None:
             missing = "x" if x is None else "y"
             raise ValueError(f"{prefix}{missing} must be given. Received: {prefix}{missing}=None")
+        x = self._packed(x, f"{prefix}x")
         inputs = check_x(x, self._input_shape if self.built else None, f"{prefix}x")
+        if self._built is None and not self.one_input:
+            self.build((None, *inputs.shape[1:]))
+        if self._built is not None and isinstance(self.loss, _Several):
+            targets: Array = adapters.pack_targets(y, len(inputs), self.loss.parts, f"{prefix}y")
+            if class_weight is not None:
+                raise ValueError("class_weight must be None for several outputs. Received: others")
+            weights = row_weights(sample_weight, None, targets, self.dtype)
+            check_finite(f"{prefix}x", inputs)
+            return inputs, targets, weights
         targets = np.asarray(y)
         if targets.ndim == 0 or len(targets) != len(inputs):
             count = "a scalar" if targets.ndim == 0 else f"{len(targets)} rows"
@@ -299,8 +347,16 @@ class Compiled(Predicting):
         check_finite(f"{prefix}x", inputs)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
-        checked = check_y(targets, len(inputs), loss, self.output_shape, self.dtype, f"{prefix}y")
+        checked = check_y(
+            targets, len(inputs), loss, self.plan.columns_out.shape, self.dtype, f"{prefix}y"
+        )
         return inputs, checked, row_weights(sample_weight, class_weight, checked, self.dtype)
+
+    def _packed_targets(self, y: Any, x: Any) -> Any:
+        """Several targets as one array; a single one is left as it is."""
+        if self._built is None or not isinstance(self.loss, _Several):
+            return y
+        return adapters.pack_targets(y, len(self._packed(x)), self.loss.parts)
 
     def _steps_done(self) -> int:
         return 0 if self._optimizer is None else self._optimizer.iterations
@@ -309,11 +365,26 @@ class Compiled(Predicting):
 _NOT_COMPILED = "model {!r} must be compiled: call compile first. Received: a model without a loss"
 
 
-def _names(what: str, given: Sequence[Any] | None, loss: losses.Loss) -> list[Any]:
+def _hold_no_numbers(weights: Any) -> bool:
+    """Whether what stands where weights do are metrics, by name or as objects."""
+    given = flatten(weights) if isinstance(weights, list | tuple) else []
+    return bool(given) and not any(isinstance(one, int | float) for one in given)
+
+
+def _plain(given: Any) -> list[Any]:
+    """The metrics of the one output, which may be named."""
+    if isinstance(given, Mapping):
+        given = [name for part in given.values() for name in _plain(part)]
+    elif not isinstance(given, list | tuple):
+        return [given]
+    return [name for part in given for name in (part if isinstance(part, list) else [part])]
+
+
+def _names(what: str, given: Any, loss: losses.Loss) -> Any:
     """Metrics as given, each of which can be made."""
     if isinstance(given, str):
         raise ValueError(f"{what} must be a list. Received: {what}={given!r}")
-    names = list(given or ())
-    for name in names:
-        metrics.for_loss(name, loss, 1)
-    return names
+    for name in flatten(given or ()):
+        if name is not None:
+            metrics.for_loss(name, loss, 1)
+    return dict(given) if isinstance(given, Mapping) else list(given or ())

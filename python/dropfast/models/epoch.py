@@ -162,7 +162,7 @@ def _run(
     picked = order[start * batch_size : (start + batches) * batch_size]
     outputs = None
     if tally.wants_outputs:
-        outputs = np.empty((len(picked), features(model.output_shape)), model.dtype)
+        outputs = np.empty((len(picked), features(plan.columns_out.shape)), model.dtype)
     run = Run(
         order=picked,
         start=0,

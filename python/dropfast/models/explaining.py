@@ -13,7 +13,6 @@ from dropfast import _core
 from dropfast.arrays import Array
 from dropfast.layers import AlphaDropout, Dropout
 from dropfast.layers.base import Passage
-from dropfast.models.data import check_x
 from dropfast.random import Key
 
 if TYPE_CHECKING:
@@ -78,9 +77,7 @@ class Explanation:
 
 def explain(model: Fitting, x: ArrayLike, step: int | None, row: int) -> Explanation:
     """See `Sequential.explain_dropout`."""
-    array = check_x(x, model.input_shape if model.built else None)
-    if not model.built:
-        model.build((None, *array.shape[1:]))
+    array = model._take(x)
     if not 0 <= row < len(array):
         raise ValueError(f"row must be in [0, {len(array) - 1}]. Received: row={row!r}")
     if step is None:

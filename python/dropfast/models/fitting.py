@@ -137,8 +137,9 @@ class Fitting(Compiled):
                 raise ValueError(
                     "validation_split must be 0 for a generator. Received: a generator"
                 )
+            x, y = self._packed(x), self._packed_targets(_given(y), x)
             (x, y, sample_weight), held_out = split(
-                np.asanyarray(x), _given(y), sample_weight, validation_split
+                np.asanyarray(x), y, sample_weight, validation_split
             )
         source = self._source(x, y, sample_weight, class_weight, size, shuffle)
         if held_out is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ Part = tuple[Any, Any, Any]
 
 def is_stream(x: Any) -> bool:
     """Whether `x` yields batches rather than being an array."""
-    if isinstance(x, np.ndarray | list | tuple) or hasattr(x, "__array__"):
+    if isinstance(x, np.ndarray | list | tuple | Mapping) or hasattr(x, "__array__"):
         return False
     return isinstance(x, Iterable)
 

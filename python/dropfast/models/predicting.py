@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from dropfast.arrays import Array
 from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.models import adapters
 from dropfast.models.data import Feed, check_x
-from dropfast.models.monte_carlo import MonteCarlo, sample
+from dropfast.models.monte_carlo import sample
 from dropfast.models.stack import Stack
 from dropfast.random import CALLS
 from dropfast.training.engine import Native
@@ -26,7 +26,7 @@ class Predicting(Stack):
         self.calls = 0
         self.epochs_done = 0
 
-    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
+    def __call__(self, x: Any, training: bool | None = False) -> Any:
         """Send one batch through the model.
 
         Parameters
@@ -51,25 +51,26 @@ class Predicting(Stack):
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
         if not training:
-            return engine.forward(rows)
+            return self._answer(engine.forward(rows))
         keys = self.plan.keys(self.seed, CALLS, self.calls)
         self.calls += 1
-        return engine.forward(rows, keys, self._rates_now())
+        return self._answer(engine.forward(rows, keys, self._rates_now()))
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
-    ) -> Array:
+    ) -> Any:
         """Outputs without dropout.
 
         Parameters
         ----------
         x
-            Inputs, first axis the rows; a memory map is read in blocks.
+            Inputs, first axis the rows; a memory map is read in blocks. Of several inputs a list
+            or dict, which is copied into one array.
         batch_size
             Rows at a time; None chooses. It doesn't change the results.
         verbose
@@ -114,20 +115,20 @@ class Predicting(Stack):
         hooks.call("predict_begin")
         outputs = self._outputs(array, batch_size)
         hooks.call("predict_end")
-        return outputs
+        return self._answer(outputs)
 
-    def predict_on_batch(self, x: ArrayLike) -> Array:
+    def predict_on_batch(self, x: Any) -> Any:
         """Outputs of one batch, without dropout."""
         return self(x)
 
     def predict_mc(
         self,
-        x: ArrayLike,
+        x: Any,
         samples: int = 100,
         quantiles: Sequence[float] | None = None,
         information: bool = False,
         return_samples: bool = False,
-    ) -> MonteCarlo:
+    ) -> Any:
         """Predict with dropout left on, many times: mean and spread tell how sure the model is.
 
         Gal and Ghahramani 2016. Sample s draws at (seed, 4 * 2**48 + place, s), so results repeat.
@@ -149,7 +150,8 @@ class Predicting(Stack):
         Returns
         -------
         MonteCarlo
-            Unpacks into mean and standard deviation, both float64 of the outputs' shape.
+            Unpacks into mean and standard deviation, both float64 of the outputs' shape. Of several
+            outputs one each, in a list or dict.
 
         Raises
         ------
@@ -169,14 +171,29 @@ class Predicting(Stack):
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
         rates = self._rates_now()
-        return sample(self, rows, samples, quantiles, information, return_samples, rates)
+        found = sample(self, rows, samples, quantiles, information, return_samples, rates)
+        return adapters.answers(self.plan.graph, self.plan.columns_out, found)
 
-    def _take(self, x: ArrayLike) -> Array:
+    def _take(self, x: Any) -> Array:
         """Checked inputs; builds the model where that is still to be done."""
+        x = self._packed(x)
         array = check_x(x, self._input_shape if self.built else None)
         if not self.built:
             self.build((None, *array.shape[1:]))
         return array
+
+    def _packed(self, x: Any, name: str = "x") -> Any:
+        """Several inputs as one array; a single one is left as it is."""
+        if not self.built and not self.one_input and adapters.is_structure(x):
+            self.build(adapters.shapes_of(x))
+        if self._built is None:
+            return x
+        plan = self._built
+        return adapters.pack_inputs(x, plan.graph, plan.columns_in, self.dtype, name)
+
+    def _answer(self, rows: Array) -> Any:
+        """Outputs as the model's own are given: alone, or in a list or dict."""
+        return adapters.answer(self.plan.graph, self.plan.columns_out, rows)
 
     def _outputs(self, x: Array, batch_size: int | None = None) -> Array:
         """Outputs of checked inputs, block after block."""

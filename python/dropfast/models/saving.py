@@ -18,22 +18,32 @@ import numpy as np
 from dropfast.arrays import Array, shape_text
 from dropfast.configurable import deserialize, serialize
 from dropfast.layers.base import Layer
-from dropfast.layers.input import Input
+from dropfast.layers.input import row_shape
+from dropfast.models.describing import (
+    MOST_LAYERS,
+    check_keys,
+    describe_graph,
+    graph_from_description,
+)
 
 if TYPE_CHECKING:
-    from dropfast.models.sequential import Sequential
+    from dropfast.models.compiling import Compiled
+    from dropfast.models.model import Model
     from dropfast.models.stack import Stack
 
-VERSION = 1
+# Layers in a row are written as version 1, all other graphs as version 2.
+VERSION = 2
 _KEYS = {"name", "seed", "dtype", "input_shape", "layers", "places"}
+_GRAPH_KEYS = {"name", "seed", "dtype", "graph"}
 _TRAINING = {"compile", "iterations", "epochs_done", "calls"}
-# Building takes time that grows with the square of this; nobody stacks as many.
-_MOST_LAYERS = 4096
 _COMPILE = {"optimizer", "loss", "metrics", "weighted_metrics", "rows_per_mask"}
 
 
 def describe_model(model: Stack) -> dict[str, Any]:
     """Layers and settings of a model as plain values; a layer at several places is named once."""
+    if not _is_row(model):
+        own = {"name": model.name, "seed": model.seed, "dtype": model.dtype}
+        return {**own, "graph": describe_graph(model.plan)}
     unique: list[Layer] = []
     places = []
     for layer in model.layers:
@@ -52,11 +62,20 @@ def describe_model(model: Stack) -> dict[str, Any]:
     }
 
 
+def _is_row(model: Stack) -> bool:
+    """Whether a model is a Sequential of layers that are made of no others."""
+    from dropfast.models.sequential import Sequential
+
+    return isinstance(model, Sequential) and not any(
+        getattr(layer, "composite", True) for layer in model.layers
+    )
+
+
 def model_from_description(
     config: Mapping[str, Any],
     custom_objects: Mapping[str, Any] | None = None,
     weights: list[Array] | None = None,
-) -> Sequential:
+) -> Model:
     """A model from its description, with new weights or with those given.
 
     Raises
@@ -64,9 +83,22 @@ def model_from_description(
     ValueError
         If a key is unknown or missing, or a value doesn't fit.
     """
+    from dropfast.models.model import Model
     from dropfast.models.sequential import Sequential
 
-    _check_keys("model config", config, _KEYS)
+    if "graph" in config:
+        check_keys("model config", config, _GRAPH_KEYS)
+        if not isinstance(config["name"], str):
+            raise ValueError(f"name must be a string. Received: name={config['name']!r}")
+        graph = graph_from_description(config["graph"], custom_objects)
+        return Model._of(
+            graph,
+            config["seed"],
+            config["name"],
+            config["dtype"],
+            None if weights is None else iter(weights),
+        )
+    check_keys("model config", config, _KEYS)
     places, shape = config["places"], config["input_shape"]
     if not isinstance(config["layers"], list) or not isinstance(places, list):
         raise ValueError("layers and places of a model config must be lists. Received: others")
@@ -74,9 +106,9 @@ def model_from_description(
     for layer in layers:
         if not isinstance(layer, Layer):
             raise ValueError(f"layers of a model config must be layers. Received: {layer!r}")
-    if max(len(layers), len(places)) > _MOST_LAYERS:
+    if max(len(layers), len(places)) > MOST_LAYERS:
         raise ValueError(
-            f"places of a model config must be at most {_MOST_LAYERS}. "
+            f"places of a model config must be at most {MOST_LAYERS}. "
             f"Received: {max(len(layers), len(places))}"
         )
     if not isinstance(config["name"], str):
@@ -90,21 +122,11 @@ def model_from_description(
     model = Sequential(stack, config["seed"], config["name"], config["dtype"])
     if shape is not None:
         # Weights of a file have the sizes of the file: a description can't claim more memory.
-        model._build((None, *Input(shape).shape), None if weights is None else iter(weights))
+        model._build((None, *row_shape(shape)), None if weights is None else iter(weights))
     return model
 
 
-def _check_keys(what: str, config: Any, keys: set[str]) -> None:
-    if not isinstance(config, Mapping):
-        raise ValueError(f"{what} must be a mapping. Received: {type(config).__name__}")
-    for name in sorted(set(config) ^ keys):
-        fault = "unknown" if name in config else "missing"
-        raise ValueError(
-            f"{what} must have the keys {', '.join(sorted(keys))}. Received: {fault} key {name!r}"
-        )
-
-
-def save(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+def save(model: Model, filepath: str | os.PathLike[str], overwrite: bool) -> None:
     """See `Sequential.save`."""
     _ = model.plan
     description = {**describe_model(model), **_training(model)}
@@ -115,33 +137,37 @@ def save(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool) -
     _write(filepath, arrays, description, overwrite)
 
 
-def save_weights(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+def save_weights(model: Model, filepath: str | os.PathLike[str], overwrite: bool) -> None:
     """See `Sequential.save_weights`."""
     _ = model.plan
     _write(filepath, _weights(model), None, overwrite)
 
 
 def _weights(model: Stack) -> dict[str, Array]:
-    names = []
-    for i, layer in enumerate(model.layers):
-        if not any(layer is other for other in model.layers[:i]):
-            names += [f"{layer.name}.{weight.name}" for weight in layer._weights]
+    names = [
+        f"{layer.name}.{weight.name}" for layer in model._leaves() for weight in layer._weights
+    ]
     pairs = zip(names, model.weights, strict=True)
     return {f"weights.{i}.{name}": array for i, (name, array) in enumerate(pairs)}
 
 
-def _training(model: Sequential) -> dict[str, Any]:
-    compiled = None
-    if model.compiled:
-        compiled = {
-            "optimizer": serialize(model.optimizer),
-            "loss": serialize(model.loss),
-            "metrics": [serialize(name) for name in model._metric_names],
-            "weighted_metrics": [serialize(name) for name in model._weighted_names],
-            "rows_per_mask": model.rows_per_mask,
-        }
+def compile_config(model: Compiled) -> dict[str, Any]:
+    """What `compile` was given, as plain values."""
+    found = {
+        "optimizer": serialize(model.optimizer),
+        "loss": serialize(model._loss if model._losses is None else model._losses),
+        "metrics": serialize(model._metric_names),
+        "weighted_metrics": serialize(model._weighted_names),
+        "rows_per_mask": model.rows_per_mask,
+    }
+    if model._loss_weights is not None:
+        found["loss_weights"] = serialize(model._loss_weights)
+    return found
+
+
+def _training(model: Model) -> dict[str, Any]:
     return {
-        "compile": compiled,
+        "compile": compile_config(model) if model.compiled else None,
         "iterations": model._steps_done(),
         "epochs_done": model.epochs_done,
         "calls": model.calls,
@@ -159,7 +185,8 @@ def _write(
     path = os.fspath(filepath)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"filepath must not exist. Received: filepath={path!r}")
-    metadata = {"format": "dropfast", "version": str(VERSION)}
+    version = VERSION if description is not None and "graph" in description else 1
+    metadata = {"format": "dropfast", "version": str(version)}
     if description is not None:
         metadata["model"] = json.dumps(description, allow_nan=False)
     data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
@@ -179,7 +206,7 @@ def load_model(
     filepath: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
-) -> Sequential:
+) -> Model:
     """Read a model that `Sequential.save` wrote, ready to predict and to train on.
 
     Parameters
@@ -193,8 +220,8 @@ def load_model(
 
     Returns
     -------
-    Sequential
-        The model.
+    Sequential or Model
+        The model; of a class of your own that defines `call`, its graph as a `Model`.
 
     Raises
     ------
@@ -234,9 +261,11 @@ def _assemble(
     arrays: Mapping[str, Array],
     custom_objects: Mapping[str, Any] | None,
     compile: bool,
-) -> Sequential:
-    _check_keys("the description", description, _KEYS | _TRAINING)
-    config = {name: description[name] for name in _KEYS}
+) -> Model:
+    is_graph = isinstance(description, Mapping) and "graph" in description
+    keys = _GRAPH_KEYS if is_graph else _KEYS
+    check_keys("the description", description, keys | _TRAINING)
+    config = {name: description[name] for name in keys}
     stored = _stored_weights(arrays)
     model = model_from_description(config, custom_objects, [arrays[name] for name in stored])
     if [*_weights(model)] != stored:
@@ -252,7 +281,7 @@ def _assemble(
     settings = description["compile"]
     if settings is None or not compile:
         return model
-    _check_keys("compile", settings, _COMPILE)
+    check_keys("compile", settings, _COMPILE | ({"loss_weights"} & {*settings}))
     model.compile(**{key: deserialize(settings[key], custom_objects) for key in settings})
     optimizer = model.optimizer
     optimizer.iterations = description["iterations"]
@@ -281,7 +310,7 @@ def _check_arrays(arrays: Mapping[str, Array], weights: list[str], dtype: str) -
             raise ValueError(f"{name} must have dtype {dtype}. Received: dtype {array.dtype}")
 
 
-def load_weights(model: Sequential, filepath: str | os.PathLike[str]) -> None:
+def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
     """See `Sequential.load_weights`."""
     own = _weights(model) if model.built else {}
     _, arrays = _read(os.fspath(filepath))

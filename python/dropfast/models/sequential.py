@@ -1,20 +1,23 @@
-"""Layer 6: Sequential, the model; each of its bases adds one idea."""
+"""Layer 6: Sequential, a model of layers in a row."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
+from dropfast.arrays import Shape
+from dropfast.attributes import changes
+from dropfast.graph import SymbolicTensor
 from dropfast.layers.base import Layer
-from dropfast.models import explaining, saving, summary
-from dropfast.models.attributes import Attributes
+from dropfast.models.model import Model
+from dropfast.models.stack import Stack, free_name
+from dropfast.training.exact import check_own
 
 
-class Sequential(Attributes):
-    """Layers in a row: the model of this package.
+class Sequential(Model):
+    """Layers in a row.
 
     ============  =================================================================
     building      `add`, `pop`, `build`, `get_layer`, `weights`, `summary`
@@ -65,139 +68,110 @@ class Sequential(Attributes):
     True
     """
 
+    one_input = True
+
     def __init__(
         self,
-        layers: Sequence[Layer] | None = None,
+        layers: Sequence[Layer | Stack | SymbolicTensor] | None = None,
         seed: int | None = None,
         name: str | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
-        super().__init__(layers, seed, name, dtype)
+        self._layers: list[Any] = []
+        super().__init__(seed=seed, name=name, dtype=dtype)
+        for layer in layers or ():
+            self.add(layer)
 
-    def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] = print
-    ) -> None:
-        """Print layers, shapes, numbers of weights, and drop rates.
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """One layer after the other."""
+        if not self._layers:
+            raise ValueError("model must have layers before it is built. Received: none")
+        for layer in self._layers:
+            x = layer(x)
+        return x
 
-        After training the share of elements that a dropout layer really dropped is measured on its
-        latest step.
+    # Layers.
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order; an `Input` is not among them."""
+        return list(self._layers)
+
+    def add(self, layer: Layer | Stack | SymbolicTensor) -> None:
+        """Add a layer at the end.
 
         Parameters
         ----------
-        line_length
-            Width in characters; None takes what is needed.
-        print_fn
-            Called with each line.
+        layer
+            A layer or a model; an `Input` must come first.
 
-        Examples
-        --------
-        >>> import dropfast as df
-        >>> model = df.Sequential([df.layers.Input(4), df.layers.Dense(2, name="out")], seed=0)
-        >>> model.summary()
-        Model "sequential" (seed 0, float32)
-        ...
+        Raises
+        ------
+        TypeError
+            If it is no layer.
+        ValueError
+            If an `Input` comes late or its shape doesn't fit.
         """
-        for line in summary.lines(self, line_length):
-            print_fn(line)
+        if isinstance(layer, SymbolicTensor) and layer.call is None:
+            if self._layers or self._input_shape:
+                raise ValueError(
+                    "an Input must be the first layer. Received: an Input after others"
+                )
+            self._input_shape = layer.shape
+            return
+        if not isinstance(layer, Layer | Stack):
+            raise TypeError(f"layer must be a Layer. Received: layer={layer!r}")
+        check_own(layer)
+        if not any(layer is other for other in self._layers):
+            taken = {other.name for other in self._layers}
+            if layer._given_name is None:
+                layer._rename(free_name(layer.name, taken))
+            elif layer.name in taken:
+                raise ValueError(
+                    "names of layers must differ within a model. "
+                    f"Received: {layer.name!r} for two layers"
+                )
+        before = self._input_shape
+        row = getattr(layer, "_row_shape", None)
+        if row is not None and not self._layers and before is None:
+            self._input_shape = (None, *row)
+        try:
+            self._change([*self._layers, layer])
+        except BaseException:
+            self._input_shape = before
+            raise
 
-    def explain_dropout(
-        self, x: ArrayLike, step: int | None = None, row: int = 0
-    ) -> explaining.Explanation:
-        """Which units training drops for a row of a batch at a step: from the key alone.
-
-        Parameters
-        ----------
-        x
-            The batch, or as many rows as matter; only its shape counts.
-        step
-            Number of optimizer steps before this one; None is the latest step done.
-        row
-            Row in the batch.
-
-        Returns
-        -------
-        Explanation
-            One entry a dropout layer.
+    def pop(self) -> Layer:
+        """Remove the last layer and return it.
 
         Raises
         ------
         ValueError
-            If the row or step is outside its range.
-
-        Examples
-        --------
-        >>> import numpy as np, dropfast as df
-        >>> model = df.Sequential([df.layers.Dropout(0.5), df.layers.Dense(1)], seed=0)
-        >>> told = model.explain_dropout(np.ones((2, 4)), step=0)
-        >>> told[0].dropped.tolist()
-        [...]
-        """
-        return explaining.explain(self, x, step, row)
-
-    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the model with its optimizer's state to a safetensors file, atomically.
-
-        Training that goes on after `dropfast.load_model` gives the bits of one that was never
-        saved.
-
-        Parameters
-        ----------
-        filepath
-            File to write.
-        overwrite
-            False makes a file that exists an error.
-
-        Raises
-        ------
-        ValueError
-            If the model is not built, or holds functions or classes without a name.
-        FileExistsError
-            If the file exists and must not be overwritten.
-
-        Examples
-        --------
-        >>> import os, tempfile, numpy as np, dropfast as df
-        >>> path = os.path.join(tempfile.mkdtemp(), "m.safetensors")
-        >>> model = df.Sequential([df.layers.Input(2), df.layers.Dense(1)], seed=0)
-        >>> model.save(path)
-        >>> again = df.load_model(path)
-        >>> x = np.ones((1, 2))
-        >>> bool((again.predict(x) == model.predict(x)).all())
-        True
-        """
-        saving.save(self, filepath, overwrite)
-
-    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights alone; parameters and errors as `save`."""
-        saving.save_weights(self, filepath, overwrite)
-
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Read weights that `save` or `save_weights` wrote into this model.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or doesn't fit; the weights are as before then.
-        FileNotFoundError
             If there is none.
         """
-        saving.load_weights(self, filepath)
+        if not self._layers:
+            raise ValueError("model must have a layer to remove. Received: a model without layers")
+        last: Layer = self._layers[-1]
+        self._change(self._layers[:-1])
+        return last
 
-    @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Sequential:
-        """Make a model, with new weights, from what `get_config` returned.
+    def _change(self, layers: list[Any]) -> None:
+        """Take another list of layers; where the input is known, build."""
+        before = self._layers, self._built, self._runner, self._stepper
+        self._layers, self._built, self._runner, self._stepper = layers, None, None, None
+        changes.note()
+        try:
+            if self._input_shape is not None and layers:
+                self.build(self._input_shape)
+        except BaseException:
+            self._layers, self._built, self._runner, self._stepper = before
+            raise
 
-        Raises
-        ------
-        ValueError
-            If the config has unknown keys or values.
-        """
-        return saving.model_from_description(config, custom_objects)
+    def _build(self, shape: Shape | None, values: Any = None) -> None:
+        if not self._layers:
+            raise ValueError("model must have layers before it is built. Received: none")
+        super()._build(shape, values)
 
-    def _itself(self) -> Sequential:
-        return self
-
-    def _repr_html_(self) -> str:
-        return summary.html(self)
+    def __repr__(self) -> str:
+        inner = ", ".join(map(repr, self._layers))
+        return f"Sequential([{inner}], seed={self.seed})"

@@ -1,9 +1,9 @@
-"""Layer 6: a stack of layers: adding, building, weights. What every model is before it computes."""
+"""Layer 6: a graph of layers with its weights: what every model is before it computes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, DTypeLike
 from dropfast.arrays import Array, Shape, float_dtype, shape_text
 from dropfast.attributes import changes
 from dropfast.checks import check_flag, check_name
-from dropfast.configurable import Configurable
-from dropfast.layers.base import Layer
+from dropfast.configurable import Configurable, snake_case
+from dropfast.graph import Graph, trace
+from dropfast.graph.symbolic import like
+from dropfast.layers.base import Layer, parts_of
 from dropfast.layers.dropout import check_rows_per_mask
-from dropfast.layers.input import Input
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
 from dropfast.training.engine import Engine, Native
@@ -31,36 +32,36 @@ class NotReadyError(ValueError, AttributeError):
 
 
 class Stack(Configurable):
-    """Layers in a row, with their weights. See `dropfast.Sequential`."""
+    """A graph of layers, with their weights. See `dropfast.Model`."""
 
     kind = "model"
     # Tests set it to compare the engines.
     _stepwise_only = False
     moving = frozenset({"calls", "epochs_done", "stop_training"})
+    calls = 0
+    # Whether lists of arrays can only be rows.
+    one_input: ClassVar[bool] = False
 
     def __init__(
-        self,
-        layers: Sequence[Layer] | None = None,
-        seed: int | None = None,
-        name: str | None = None,
-        dtype: DTypeLike = "float32",
+        self, seed: int | None = None, name: str | None = None, dtype: DTypeLike = "float32"
     ) -> None:
         self.dtype = float_dtype(dtype).name
         self.seed: int = draw_seed() if seed is None else Key(seed).seed
         check_seed(self.seed)
-        self.name = "sequential" if name is None else check_name(name)
+        self.name = snake_case(type(self).__name__) if name is None else check_name(name)
+        self._given_name = name
         self.rows_per_mask = 1
-        self._layers: list[Layer] = []
+        # Of a batch as engines take it: several inputs are the columns of one.
         self._input_shape: Shape | None = None
         self._built: Plan | None = None
         self._runner: Native | None = None
         self._stepper: Stepwise | None = None
         self._trainable = True
+        # What `call` methods could look at when they were traced.
+        self._traced: list[Any] = []
         # The latest change of any object when the plan was made.
         self._seen: object = None
         check_own(self)
-        for layer in layers or ():
-            self.add(layer)
 
     def _set_attribute(self, name: str, value: Any) -> None:
         """Set a setting of the model, checked."""
@@ -74,68 +75,24 @@ class Stack(Configurable):
             value = check_rows_per_mask(value) or 0
         object.__setattr__(self, name, value)
 
+    def _rename(self, name: str) -> None:
+        """Take a name that another model chose."""
+        object.__setattr__(self, "name", name)
+
     # Layers.
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in order; an `Input` is not among them."""
-        return list(self._layers)
+        """The layers in the order of their first calls; what is inside them is not among them."""
+        if self._built is None:
+            return parts_of(self)
+        found = (place.scopes[0] if place.scopes else place.layer for place in self._built.places)
+        return list({id(layer): layer for layer in found}.values())
 
-    def add(self, layer: Layer) -> None:
-        """Add a layer at the end.
-
-        Parameters
-        ----------
-        layer
-            A layer; an `Input` must come first.
-
-        Raises
-        ------
-        TypeError
-            If it is no layer.
-        ValueError
-            If an `Input` comes late or its shape doesn't fit.
-        """
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layer must be a Layer. Received: layer={layer!r}")
-        if isinstance(layer, Input):
-            if self._layers or self._input_shape:
-                raise ValueError(
-                    "an Input must be the first layer. Received: an Input after others"
-                )
-            self._input_shape = (None, *layer.shape)
-            return
-        check_own(layer)
-        if not any(layer is other for other in self._layers):
-            if layer._given_name is None:
-                layer._rename(self._free_name(layer.name))
-            elif any(layer.name == other.name for other in self._layers):
-                raise ValueError(
-                    "names of layers must differ within a model. "
-                    f"Received: {layer.name!r} for two layers"
-                )
-        before = self._input_shape
-        if layer._row_shape is not None and not self._layers and before is None:
-            self._input_shape = (None, *layer._row_shape)
-        try:
-            self._change([*self._layers, layer])
-        except BaseException:
-            self._input_shape = before
-            raise
-
-    def pop(self) -> Layer:
-        """Remove the last layer and return it.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
-        if not self._layers:
-            raise ValueError("model must have a layer to remove. Received: a model without layers")
-        last = self._layers[-1]
-        self._change(self._layers[:-1])
-        return last
+    def _leaves(self) -> list[Layer]:
+        """All layers that compute, each once."""
+        places = () if self._built is None else self._built.places
+        return list({id(place.layer): place.layer for place in places}.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place.
@@ -149,37 +106,16 @@ class Stack(Configurable):
             raise ValueError(
                 f"one of name and index must be given. Received: name={name!r}, index={index!r}"
             )
+        layers = self.layers
         if index is not None:
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(
-                    f"index must be below {len(self._layers)}. Received: index={index}"
-                )
-            return self._layers[index]
-        for layer in self._layers:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"index must be below {len(layers)}. Received: index={index}")
+            return layers[index]
+        for layer in layers:
             if layer.name == name:
                 return layer
-        known = ", ".join(layer.name for layer in self._layers)
+        known = ", ".join(layer.name for layer in layers)
         raise ValueError(f"name must be one of {known}. Received: name={name!r}")
-
-    def _free_name(self, name: str) -> str:
-        taken = {layer.name for layer in self._layers}
-        free, count = name, 0
-        while free in taken:
-            count += 1
-            free = f"{name}_{count}"
-        return free
-
-    def _change(self, layers: list[Layer]) -> None:
-        """Take another list of layers; where the input is known, build."""
-        before = self._layers, self._built, self._runner, self._stepper
-        self._layers, self._built, self._runner, self._stepper = layers, None, None, None
-        changes.note()
-        try:
-            if self._input_shape is not None and layers:
-                self.build(self._input_shape)
-        except BaseException:
-            self._layers, self._built, self._runner, self._stepper = before
-            raise
 
     # Building.
 
@@ -188,58 +124,74 @@ class Stack(Configurable):
         """Whether shapes and weights are known."""
         return self._built is not None
 
-    def build(self, input_shape: Shape | None = None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make the weights for inputs of a shape.
 
         Parameters
         ----------
         input_shape
-            Shape of a batch, with None for the number of rows; None takes the known one.
+            Shape of a batch, with None for the number of rows; a list or dict of them for several
+            inputs. None takes the known one.
 
         Raises
         ------
         ValueError
             If the shape is not known or a layer can't take it.
         """
-        self._build(self._input_shape if input_shape is None else tuple(input_shape))
+        self._build(self._input_shape if input_shape is None else input_shape)
 
-    def _build(self, shape: Shape | None, values: Iterator[Array] | None = None) -> None:
+    def _build(self, shape: Any, values: Iterator[Array] | None = None) -> None:
         """Build, with initial weights that are drawn or given."""
-        if not self._layers:
-            raise ValueError("model must have layers before it is built. Received: none")
         if shape is None:
             raise ValueError("input_shape must be given where no Input is. Received: None")
-        if len(shape) < 2 or not all(isinstance(size, int) and size > 0 for size in shape[1:]):
-            raise ValueError(
-                "input_shape must be (None, sizes...), sizes positive. "
-                f"Received: input_shape={shape_text(shape)}"
-            )
-        shape = (None, *shape[1:])
+        if isinstance(shape, dict):
+            shapes: Any = {name: _batch_shape(one) for name, one in shape.items()}
+        elif isinstance(shape, list) and shape and isinstance(shape[0], tuple | list):
+            shapes = [_batch_shape(one) for one in shape]
+        else:
+            shapes = _batch_shape(shape)
         if self._built is not None:
-            if shape != self._input_shape:
+            if shapes != self.input_shape:
                 raise ValueError(
-                    f"input_shape must be {shape_text(self._input_shape or ())}, for which the "
-                    f"model is built. Received: input_shape={shape_text(shape)}"
+                    f"input_shape must be {_text(self.input_shape)}, for which the model is built. "
+                    f"Received: input_shape={_text(shapes)}"
                 )
             return
-        at, made = shape, 0
+        self._take_graph(self._record(shapes, self._builder(values)))
+
+    def _builder(self, values: Iterator[Array] | None = None) -> Callable[[Layer, Any], None]:
+        """What makes the weights of each layer when it is first called."""
+        made, known = 0, set()
 
         def next_key() -> Key:
             nonlocal made
             made += 1
             return Key(self.seed, WEIGHTS | made - 1)
 
-        for i, layer in enumerate(self._layers):
-            if layer.built and not any(layer is other for other in self._layers[:i]):
-                made += len(layer.weights)
+        def build(layer: Layer, shape: Any) -> None:
+            nonlocal made
+            if layer.built and id(layer) not in known:
+                made += len(layer._weights)
+            known.add(id(layer))
             self._check_dtype(layer)
-            layer.build_once(at, self.dtype, next_key, values)
-            at = layer.compute_output_shape(at)
-        self._input_shape = shape
-        self._plan_again()
+            layer.build_once(shape, self.dtype, next_key, values)
+
+        return build
+
+    def _record(self, shapes: Any, build: Callable[[Layer, Any], None]) -> Graph:
+        """The graph for inputs of some shapes."""
+        return trace(self, shapes, build)
+
+    def _fixed_graph(self) -> Graph | None:
+        return None
+
+    def _take_graph(self, graph: Graph) -> None:
+        self._use(graph)
+        self._seen = changes.latest
+        self._input_shape = self.plan.columns_in.shape
 
     def _check_dtype(self, layer: Layer) -> None:
-        found = layer._weight_dtype if layer.weights else layer.dtype
+        found = layer._weight_dtype if layer._weights else layer.dtype
         if found not in (None, self.dtype):
             raise ValueError(
                 f"dtype of layer {layer.name!r} must be the model's, {self.dtype}. "
@@ -248,12 +200,37 @@ class Stack(Configurable):
 
     def _plan_again(self) -> None:
         """Look at the layers as they are now; what runs is kept where that changes nothing."""
-        seen = changes.latest
-        shape = self._input_shape or ()
-        plan = make_plan(self._layers, shape, self.rows_per_mask, self._trainable)
+        if self._built is not None:
+            graph, seen = self._built.graph, changes.latest
+            if self._fixed_graph() is None and self._settings_of(graph) != self._traced:
+                shapes = like(graph.inputs, [source.shape for source in graph.sources])
+                graph = self._record(shapes, self._builder())
+                # Layers that `call` makes anew are no changes of others.
+                seen = changes.latest
+            self._use(graph)
+            self._seen = seen
+
+    def _use(self, graph: Graph) -> None:
+        """Be a graph: name its layers, and plan."""
+        taken: set[str] = set()
+        for layer in dict.fromkeys(x for c in graph.calls for x in (*c.scopes[:1], c.layer)):
+            if layer._given_name is None:
+                layer._rename(free_name(layer.name, taken))
+            taken.add(layer.name)
+        plan = make_plan(graph, self.rows_per_mask, self._trainable)
+        self._traced = self._settings_of(graph)
         if not plan.same(self._built):
             self._built, self._runner, self._stepper = plan, None, None
-        self._seen = seen
+
+    def _settings_of(self, graph: Graph) -> list[Any]:
+        """What `call` methods may look at: attributes of the model and of composite layers."""
+        owners = [self, *(scope for call in graph.calls for scope in call.scopes)]
+        return [
+            (key, list(value) if isinstance(value, list | tuple) else value)
+            for owner in dict.fromkeys(owners)
+            for key, value in vars(owner).items()
+            if key[0] != "_" and key not in _STATE and not isinstance(value, np.ndarray)
+        ]
 
     @property
     def plan(self) -> Plan:
@@ -274,14 +251,16 @@ class Stack(Configurable):
         return self._built
 
     @property
-    def input_shape(self) -> Shape:
-        """Shape of a batch of inputs."""
-        return self.plan.places[0].input_shape
+    def input_shape(self) -> Any:
+        """Shape of a batch of inputs; for several ones a list or dict of shapes."""
+        graph = self.plan.graph
+        return like(graph.inputs, [source.shape for source in graph.sources])
 
     @property
-    def output_shape(self) -> Shape:
-        """Shape of a batch of outputs."""
-        return self.plan.places[-1].output_shape
+    def output_shape(self) -> Any:
+        """Shape of a batch of outputs; for several ones a list or dict of shapes."""
+        graph = self.plan.graph
+        return like(graph.outputs, [result.shape for result in graph.results])
 
     def engine(self, only_stepwise: bool = False) -> Engine:
         """What the model runs on, chosen once: one native network where that knows all layers."""
@@ -292,18 +271,17 @@ class Stack(Configurable):
             return self._stepper
         if self._runner is None:
             held = [w.value for p in plan.places[plan.preparation :] for w in p.layer._weights]
-            self._runner = Native(plan, self.input_shape, held, dtype)
+            self._runner = Native(plan, plan.columns_in.shape, held, dtype)
         return self._runner
 
     # Weights.
 
     @property
     def _weights(self) -> list[Weight]:
-        found: list[Weight] = []
-        for i, layer in enumerate(self._layers):
-            if not any(layer is other for other in self._layers[:i]):
-                found += layer._weights
-        return found
+        return [weight for layer in self._leaves() for weight in layer._weights]
+
+    def _all_weights(self) -> list[Weight]:
+        return self._weights
 
     @property
     def weights(self) -> list[Array]:
@@ -315,26 +293,22 @@ class Stack(Configurable):
         """The weight arrays that training moves."""
         if not self._trainable:
             return []
-        return self._collect(lambda layer: layer.trainable_weights)
+        places = () if self._built is None else self._built.places
+        frozen = {id(place.layer) for place in places if not place.trainable}
+        free = [layer for layer in self._leaves() if id(layer) not in frozen]
+        return [array for layer in free for array in layer.trainable_weights]
 
     @property
     def trainable(self) -> bool:
         """Whether training moves weights; setting it sets it for every layer too, as in Keras."""
-        held = [layer.trainable for layer in self._layers if layer.weights]
+        held = [layer.trainable for layer in self.layers if layer.weights]
         return self._trainable and (any(held) or not held)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        for layer in self._layers:
+        for layer in self.layers:
             layer.trainable = value
         self._trainable = check_flag("trainable", value)
-
-    def _collect(self, what: Callable[[Layer], list[Array]]) -> list[Array]:
-        found: list[Array] = []
-        for i, layer in enumerate(self._layers):
-            if not any(layer is other for other in self._layers[:i]):
-                found += what(layer)
-        return found
 
     def get_weights(self) -> list[Array]:
         """Copies of all weight arrays."""
@@ -367,5 +341,32 @@ class Stack(Configurable):
         return describe_model(self)
 
     def __repr__(self) -> str:
-        inner = ", ".join(map(repr, self._layers))
-        return f"Sequential([{inner}], seed={self.seed})"
+        return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers, seed {self.seed}>"
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """The name itself, or else with the first number that is free."""
+    free, count = name, 0
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    return free
+
+
+def _batch_shape(shape: Any) -> Shape:
+    sizes = tuple(shape)
+    if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes[1:]):
+        raise ValueError(
+            "input_shape must be (None, sizes...), sizes positive. "
+            f"Received: input_shape={shape_text(sizes)}"
+        )
+    return (None, *sizes[1:])
+
+
+# Attributes of layers and models that no `call` method decides by.
+_OF_MODELS = ("calls", "epochs_done", "stop_training", "history", "rows_per_mask", "seed")
+_STATE = frozenset((*_OF_MODELS, "name", "dtype", "built", "gradients"))
+
+
+def _text(shape: Any) -> str:
+    return shape_text(shape) if isinstance(shape, tuple) else repr(shape)

@@ -13,6 +13,7 @@ from dropfast.models import explaining
 
 if TYPE_CHECKING:
     from dropfast.models.fitting import Fitting
+    from dropfast.training.plan import Plan
 
 # Rows of the batch on which the share of dropped elements is measured.
 _MEASURED_ROWS = 1024
@@ -20,12 +21,10 @@ _MEASURED_ROWS = 1024
 
 def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
     """The lines of `Sequential.summary`."""
-    head = ["Layer (type)", "Output shape", "Weights", "Rate"]
     realised = _realised(model)
-    if realised:
-        head.append("Dropped")
-    table = [head, *_rows(model, realised)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    table = _table(model, realised)
+    text = _TEXT_COLUMNS + (table[0][2] == _CONNECTED)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     if line_length is not None:
         widths[0] += max(line_length - sum(widths) - 2 * (len(widths) - 1), 0)
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
@@ -33,7 +32,7 @@ def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
     yield rule
     for i, row in enumerate(table):
         cells = (
-            cell.rjust(width) if j >= 2 else cell.ljust(width)
+            cell.rjust(width) if j >= text else cell.ljust(width)
             for j, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()
@@ -60,14 +59,41 @@ def _engines(model: Fitting) -> str:
     return "Runs in the native engine"
 
 
-def _rows(model: Fitting, realised: dict[int, float]) -> Iterator[list[str]]:
-    for i, layer in enumerate(model.layers):
+_TEXT_COLUMNS = 2
+_CONNECTED = "Connected to"
+
+
+def _table(model: Fitting, realised: dict[int, float]) -> list[list[str]]:
+    """Head and rows; where layers are not in a row also what each is connected to."""
+    head = ["Layer (type)", "Output shape", "Weights", "Rate"]
+    layers = [place.layer for place in model.plan.places] if model.built else model.layers
+    links = _links(model.plan) if model.built else None
+    table = [[*head[:2], *([_CONNECTED] if links else []), *head[2:]]]
+    if realised:
+        table[0].append("Dropped")
+    for i, layer in enumerate(layers):
         shape = shape_text(model.plan.places[i].output_shape) if model.built else "?"
         weights = f"{layer.count_params():,}" if layer.built else "?"
-        row = [f"{layer.name} ({type(layer).__name__})", shape, weights, rate_text(layer)]
+        row = [f"{layer.name} ({type(layer).__name__})", shape]
+        row += [", ".join(links[i])] if links else []
+        row += [weights, rate_text(layer)]
         if realised:
             row.append(f"{100 * realised[i]:.2f} %" if i in realised else "")
-        yield row
+        table.append(row)
+    return table
+
+
+def _links(plan: Plan) -> list[list[str]] | None:
+    """Names of what each place takes, or None where all are in a row."""
+    if plan.inputs == 1 and all(place.sources == (place.index,) for place in plan.places):
+        return None
+    names = [source.name for source in plan.graph.sources]
+    # A layer at several places is told apart by its place.
+    leaves = [place.layer for place in plan.places]
+    for place in plan.places:
+        several = sum(layer is place.layer for layer in leaves) > 1
+        names.append(f"{place.layer.name}[{place.index}]" if several else place.layer.name)
+    return [[names[source] for source in place.sources] for place in plan.places]
 
 
 def rate_text(layer: Layer) -> str:
@@ -95,15 +121,22 @@ def _realised(model: Fitting) -> dict[int, float]:
 
 
 def html(model: Fitting) -> str:
-    """The network as boxes in a row, dropout hatched by its rate."""
-    boxes = [_box("input", shape_text(model.input_shape) if model.built else "?", "", 0.0)]
-    for i, layer in enumerate(model.layers):
+    """The network as boxes in a row, dropout hatched by its rate; other graphs say what feeds."""
+    layers = [place.layer for place in model.plan.places] if model.built else model.layers
+    links = _links(model.plan) if model.built else None
+    boxes = []
+    for source in model.plan.graph.sources if model.built else ():
+        name = source.name if links else "input"
+        boxes.append(_box(name, shape_text(source.shape), "", 0.0))
+    for i, layer in enumerate(layers):
         shape = shape_text(model.plan.places[i].output_shape) if model.built else ""
         rate = getattr(layer, "rate", 0.0)
         share = rate if isinstance(rate, float) else 0.5
         text = f"rate {rate_text(layer)}" if rate_text(layer) else _activation(layer)
-        boxes.append(_box(layer.name, shape, text, share if rate_text(layer) else 0.0))
-    arrow = '<span style="color:#888">→</span>'
+        name = f"{', '.join(links[i])} → {layer.name}" if links else layer.name
+        boxes.append(_box(name, shape, text, share if rate_text(layer) else 0.0))
+    boxes = boxes if model.built else [_box("input", "?", "", 0.0), *boxes]
+    arrow = "" if links else '<span style="color:#888">→</span>'
     title = escape.escape(f"{model.name}, {model.count_params():,} weights, seed {model.seed}")
     return (
         f'<div style="font-family:sans-serif;font-size:12px"><div>{title}</div>'

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dropfast import augment, optimizers
 from dropfast.arrays import Array, shape_text
 from dropfast.callbacks import History, LambdaCallback
+from dropfast.graph import SymbolicTensor
 from dropfast.layers import Dense, Dropout, Flatten, Input, Layer, Rescaling
 from dropfast.models import Sequential
 from dropfast.random import AUGMENT, Key
@@ -95,7 +96,7 @@ class FashionRecipe(Recipe):
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, 10): the mean over each image and its mirror image."""
         images = np.asarray(x)
-        outputs = self.model.predict(images)
+        outputs: Array = self.model.predict(images)
         if self.mirrored:
             outputs = (outputs + self.model.predict(images[:, :, ::-1])) / 2
         return outputs
@@ -168,7 +169,7 @@ def fashion_mnist(
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1. Received: epochs={epochs!r}")
     batch_size = 256
-    layers: list[Layer] = [Input(images.shape[1:]), Rescaling(1 / 255), Flatten()]
+    layers: list[Layer | SymbolicTensor] = [Input(images.shape[1:]), Rescaling(1 / 255), Flatten()]
     if directions is not None:
         layers.append(Dense(directions, trainable=False, name="directions"))
     for size, rate in zip(units, (input_rate, *[hidden_rate] * len(units)), strict=False):
@@ -179,7 +180,7 @@ def fashion_mnist(
     if directions is not None:
         model.get_layer("directions").set_weights(principal_directions(images, directions))
     decay = optimizers.schedules.CosineDecay(0.002, epochs * math.ceil(len(images) / batch_size))
-    model.compile(optimizers.Adam(decay), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizers.Adam(decay), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return FashionRecipe(
         model, {"epochs": epochs, "batch_size": batch_size}, mirrored=mirrored, shifted=shifted
     )

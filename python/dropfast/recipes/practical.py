@@ -12,6 +12,7 @@ from typing import Any
 
 from dropfast import optimizers
 from dropfast.constraints import MaxNorm
+from dropfast.graph import SymbolicTensor
 from dropfast.layers import Dense, Dropout, Input, Layer
 from dropfast.models import Sequential
 from dropfast.recipes.base import Recipe
@@ -94,7 +95,7 @@ def practical_guide(
         if not 0 <= rate < 1:
             raise ValueError(f"{name} must be in [0, 1). Received: {name}={rate!r}")
     optimizer, dense = _plain(model)
-    layers: list[Layer] = [Input([size for size in model.input_shape[1:] if size is not None])]
+    layers: list[Layer | SymbolicTensor] = [Input(model.input_shape[1:])]
     for layer in model.layers:
         if isinstance(layer, Dense):
             rate = input_rate if layer is dense[0] else hidden_rate
@@ -107,7 +108,7 @@ def practical_guide(
     effective = learning_rate_factor * optimizer.learning_rate_at(0) / (1 - optimizer.momentum)
     config["learning_rate"] = round(effective * (1 - config["momentum"]), 12)
     guided = Sequential(layers, seed=seed, dtype=model.dtype)
-    guided.compile(optimizers.SGD.from_config(config), model.loss, metrics)
+    guided.compile(optimizers.SGD.from_config(config), model.loss, metrics=metrics)
     return Recipe(guided, {"epochs": epochs, "batch_size": batch_size})
 
 

@@ -222,7 +222,7 @@ class DropoutMLP(BaseEstimator, metaclass=ABCMeta):
         """A new network and its optimizer; nothing is known of it yet."""
         size = settings.batch_rows(self, rows)
         model = Sequential(settings.layers(self, outputs, self._output_activation, size), seed=seed)
-        model.compile(settings.optimizer(self), self._loss, [self._metric])
+        model.compile(settings.optimizer(self), self._loss, metrics=[self._metric])
         self.model_ = model
         self.n_outputs_, self.n_layers_ = outputs, len(settings.hidden_units(self)) + 2
         self.out_activation_ = self._output_activation

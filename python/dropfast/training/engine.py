@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dropfast import _core
 from dropfast.arrays import Array, Shape, block_rows
+from dropfast.graph import SymbolicTensor
 from dropfast.losses import Loss
 from dropfast.optimizers import Optimizer
 from dropfast.random import Key
@@ -85,7 +86,9 @@ class Native:
         self.params = list(params)
         self.size = features(plan.places[plan.preparation].input_shape)
         self.units = features(plan.places[-1].output_shape)
-        self._takes_vectors = len(input_shape) == 2 and not plan.preparation
+        alone = isinstance(plan.graph.inputs, SymbolicTensor)
+        alone = alone and isinstance(plan.graph.outputs, SymbolicTensor)
+        self._takes_vectors = len(input_shape) == 2 and not plan.preparation and alone
         self.network = _core.Network(plan.program, self.size, dtype.name)
 
     def direct(self, x: Array) -> Array | None:

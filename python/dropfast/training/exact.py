@@ -14,11 +14,10 @@ from dropfast.configurable import Configurable, registered
 
 # Methods that Keras calls and no engine here does: what they say would be lost silently.
 _NEVER_CALLED = {
-    "layer": ("call", "__call__", "train_step"),
+    "layer": ("__call__", "train_step"),
     "loss": ("__call__",),
     "optimizer": ("update_step", "apply", "apply_gradients"),
     "model": (
-        "call",
         "__call__",
         "train_step",
         "test_step",

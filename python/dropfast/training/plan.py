@@ -1,7 +1,7 @@
-"""Layer 6: what a stack of layers amounts to: places, randomness, and whether it runs natively.
+"""Layer 6: what a graph of layers amounts to: places, randomness, and whether it runs natively.
 
-A place is a position in ``model.layers``. Its index is the stream of its random numbers, so one
-layer object at two places draws two masks.
+A place is a call of a layer. Its index, in the order of calls, is the stream of its random numbers,
+so one layer object at two places draws two masks.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,13 @@ from numpy.typing import NDArray
 
 from dropfast import schedules
 from dropfast.arrays import Array, Shape
+from dropfast.graph import Graph
 from dropfast.layers import Dense, Flatten, Rescaling
-from dropfast.layers.base import Layer, Passage
+from dropfast.layers.base import Passage
 from dropfast.random import Key
+from dropfast.training.columns import Columns
 from dropfast.training.exact import exact, why_not
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A layer in its position."""
-
-    index: int
-    layer: Layer
-    input_shape: Shape
-    output_shape: Shape
+from dropfast.training.walk import Place, outputs_of, places_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +33,12 @@ class Plan:
 
     Attributes
     ----------
+    graph
+        Where they come from.
     places
         All of them, in order.
+    outputs
+        Numbers of the values that are the outputs: inputs come first, then places.
     preparation
         Number of places at the start that are left to `prepare`: what doesn't change while a model
         trains is computed once for all epochs.
@@ -58,7 +56,9 @@ class Plan:
         False for a model that is frozen as a whole.
     """
 
+    graph: Graph
     places: Sequence[Place]
+    outputs: Sequence[int]
     preparation: int
     preparing: str
     program: Sequence[dict[str, Any]]
@@ -73,7 +73,9 @@ class Plan:
             return False
         pairs = zip(self.places, other.places, strict=True)
         return (
-            all(a.layer is b.layer and a.output_shape == b.output_shape for a, b in pairs)
+            all(a.same(b) for a, b in pairs)
+            and list(self.outputs) == list(other.outputs)
+            and (self.graph.inference is None) == (other.graph.inference is None)
             and self.preparation == other.preparation
             and self.preparing == other.preparing
             and self.program == other.program
@@ -94,9 +96,37 @@ class Plan:
         return digest.digest()
 
     @property
+    def inputs(self) -> int:
+        """How many values are given."""
+        return len(self.graph.sources)
+
+    @cached_property
+    def columns_in(self) -> Columns:
+        """Where the inputs lie in a row."""
+        return Columns([source.shape for source in self.graph.sources])
+
+    @cached_property
+    def columns_out(self) -> Columns:
+        """Where the outputs lie in a row."""
+        return Columns([result.shape for result in self.graph.results])
+
+    @cached_property
+    def inference(self) -> tuple[Sequence[Place], Sequence[int]]:
+        """Places and outputs at inference, which are the same ones but for rare `call` methods."""
+        other = self.graph.inference
+        return (
+            (self.places, self.outputs) if other is None else (places_of(other), outputs_of(other))
+        )
+
+    @cached_property
     def stochastic(self) -> list[Place]:
         """The places that draw random numbers."""
-        return [place for place in self.places if place.layer.stochastic]
+        return [place for place in self.places if place.stochastic]
+
+    @property
+    def draws_always(self) -> bool:
+        """Whether a place draws at inference too."""
+        return any(place.layer.stochastic and place.acts[1] for place in self.inference[0])
 
     @property
     def moving(self) -> bool:
@@ -108,8 +138,13 @@ class Plan:
 
     def keys(self, seed: int, domain: int = 0, step: int = 0) -> list[Key]:
         """Where each stochastic place draws."""
+        return self.keys_of(self.stochastic, seed, domain, step)
+
+    @staticmethod
+    def keys_of(places: Sequence[Place], seed: int, domain: int = 0, step: int = 0) -> list[Key]:
+        """Where some places draw."""
         found = []
-        for place in self.stochastic:
+        for place in places:
             own: int | None = getattr(place.layer, "seed", None)
             found.append(Key(seed if own is None else own, domain | place.index, step))
         return found
@@ -131,86 +166,127 @@ class Plan:
         return x
 
 
-def make_plan(
-    layers: Sequence[Layer], input_shape: Shape, rows_per_mask: int, trainable: bool = True
-) -> Plan:
+def make_plan(graph: Graph, rows_per_mask: int, trainable: bool = True) -> Plan:
     """Look at built layers.
 
     Parameters
     ----------
-    layers
-        In order.
-    input_shape
-        Of the first one, with None for the batch.
+    graph
+        The calls of layers.
     rows_per_mask
         For layers that set none of their own.
     trainable
         False freezes all of them.
     """
-    _check_names(layers)
-    places, shape = [], input_shape
-    for index, layer in enumerate(layers):
-        output = layer.compute_output_shape(shape)
-        places.append(Place(index, layer, shape, output))
-        shape = output
-    preparation = _preparation(layers)
+    _check_names(graph)
+    places, outputs = places_of(graph), outputs_of(graph)
+    obstacle = _no_row(graph, outputs) or _shared(places)
+    preparation = 0 if obstacle else _preparation(places)
     program: list[dict[str, Any]] = []
-    obstacle = _shared(layers)
+    # Where the native network has each value: the number of layers of the program behind it.
+    known = dict.fromkeys(range(preparation + 1), 0)
     for place in places[preparation:]:
-        if isinstance(place.layer, Flatten) and exact(place.layer):
-            continue
-        why = why_not(place.layer)
-        described = None if why else place.layer.native(place.input_shape)
-        if described is None:
-            why = f": {why}" if why else ""
-            obstacle = obstacle or f"layer {place.index} ({place.layer.name}){why}"
+        if obstacle:
             break
-        if described["kind"] == "rescaling" and program:
-            obstacle = obstacle or f"layer {place.index} ({place.layer.name}), which is not first"
-        if described["kind"] == "dropout":
-            described.setdefault("rows_per_mask", rows_per_mask)
-        program.append(described)
-    if not obstacle and len(shape) != 2:
+        described, obstacle = _described(place, known, len(program))
+        if described is not None:
+            if described["kind"] == "dropout":
+                described.setdefault("rows_per_mask", rows_per_mask)
+            program.append(described)
+        known[place.index + 1] = len(program)
+    if not obstacle and len(graph.results[0].shape) != 2:
         obstacle = "outputs that are no vectors"
     if not obstacle and not any(described["kind"] == "dense" for described in program):
         obstacle = "a stack without Dense"
+    if not obstacle and known[outputs[0]] != len(program):
+        obstacle = "an output with layers after it"
     frozen = "" if trainable else "the model, which is frozen"
     for place in places[preparation:]:
-        if place.layer.weights and not place.layer.trainable:
+        if place.layer.weights and not place.trainable:
             frozen = frozen or f"layer {place.index} ({place.layer.name}), which is frozen"
-    if obstacle:
-        program = []
-    preparing = repr(layers[:preparation])
-    return Plan(places, preparation, preparing, program, obstacle, frozen, rows_per_mask, trainable)
+    return Plan(
+        graph,
+        places,
+        outputs,
+        preparation,
+        repr([place.layer for place in places[:preparation]]),
+        [] if obstacle else program,
+        obstacle,
+        frozen,
+        rows_per_mask,
+        trainable,
+    )
 
 
-def _preparation(layers: Sequence[Layer]) -> int:
+def _described(
+    place: Place, known: dict[int, int], count: int
+) -> tuple[dict[str, Any] | None, str]:
+    """A place in the native network's terms, None where that has nothing to do; and why not.
+
+    The network is a row of layers.
+    """
+    layer, name = place.layer, f"layer {place.index} ({place.layer.name})"
+    sources = [known[source] for source in place.sources]
+    if layer.merges:
+        return None, name
+    if sources != [count]:
+        return None, f"{name}, which is not in a row"
+    if layer.stochastic and place.acts not in ((True, False), (False, False)):
+        return None, f"{name}, which acts at inference too"
+    idle = not any(place.acts) and layer.idle_at_inference
+    if (isinstance(layer, Flatten) and exact(layer)) or idle:
+        return None, ""
+    why = why_not(layer)
+    described = None if why else layer.native(place.input_shape)
+    if described is None:
+        return None, f"{name}: {why}" if why else name
+    if described["kind"] == "rescaling" and count:
+        return None, f"{name}, which is not first"
+    return described, ""
+
+
+def _no_row(graph: Graph, outputs: Sequence[int]) -> str:
+    """What is more than one way from one input to one output, if anything is."""
+    if graph.inference is not None:
+        return "a call() that says something else at inference"
+    if len(graph.sources) > 1:
+        return "several inputs"
+    return "several outputs" if len(outputs) > 1 else ""
+
+
+def _preparation(places: Sequence[Place]) -> int:
     """How many layers at the start only prepare data; none if the network does it itself."""
     count = 0
-    while count < len(layers) and _prepares(layers[count]):
+    while count < len(places) and _prepares(places[count], count):
         count += 1
+    # What later places take must be what comes last, and the only thing they take.
+    later = [source for place in places[count:] for source in place.sources]
+    count = min([count, *later])
     # The native network rescales once, while it gathers rows; frozen weights are foreign to it.
-    rescalings = sum(isinstance(layer, Rescaling) for layer in layers[:count])
-    frozen = any(layer.weights for layer in layers[:count])
-    if frozen and not any(isinstance(layer, Dense) for layer in layers[count:]):
+    layers = [place.layer for place in places[:count]]
+    rescalings = sum(isinstance(layer, Rescaling) for layer in layers)
+    frozen = any(layer.weights for layer in layers)
+    if frozen and not any(isinstance(place.layer, Dense) for place in places[count:]):
         count = next(i for i, layer in enumerate(layers) if layer.weights)
         frozen = False
     return count if rescalings > 1 or frozen else 0
 
 
-def _prepares(layer: Layer) -> bool:
+def _prepares(place: Place, number: int) -> bool:
     """Whether a layer at the start gives a row the same values in every epoch."""
-    if not exact(layer):
+    layer = place.layer
+    if place.sources != (number,) or not exact(layer):
         return False
     return isinstance(layer, Flatten | Rescaling) or (
-        type(layer) is Dense and not layer.trainable and exact(layer.activation)
+        type(layer) is Dense and not place.trainable and exact(layer.activation)
     )
 
 
-def _check_names(layers: Sequence[Layer]) -> None:
+def _check_names(graph: Graph) -> None:
     """Refuse two layers of one name, which `get_layer` and messages couldn't tell apart."""
-    named: dict[str, Layer] = {}
-    for layer in layers:
+    named: dict[str, Any] = {}
+    for call in graph.calls:
+        layer = call.scopes[0] if call.scopes else call.layer
         if named.setdefault(layer.name, layer) is not layer:
             raise ValueError(
                 "names of layers must differ within a model. "
@@ -218,11 +294,12 @@ def _check_names(layers: Sequence[Layer]) -> None:
             )
 
 
-def _shared(layers: Sequence[Layer]) -> str:
+def _shared(places: Sequence[Place]) -> str:
     """A layer with weights that stands twice, if there is one."""
-    for index, layer in enumerate(layers):
-        if layer.weights and any(layer is other for other in layers[:index]):
-            return f"layer {index} ({layer.name}), which shares weights"
+    for place in places:
+        layer = place.layer
+        if layer.weights and any(layer is other.layer for other in places[: place.index]):
+            return f"layer {place.index} ({layer.name}), which shares weights"
     return ""
 
 

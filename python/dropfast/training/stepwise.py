@@ -1,7 +1,8 @@
 """Layer 6: training layer by layer, for what the native network doesn't know.
 
 Each step: forward through every place with a passage of its own, loss, back through the passages in
-reverse, penalties, clipping, update, constraints. Layers at several places add up their gradients.
+reverse (see `training.walk`), penalties, clipping, update, constraints. Layers at several places
+add up their gradients.
 For layers that the native network knows too the results are the same.
 """
 
@@ -25,7 +26,9 @@ from dropfast.random import CALLS, Key
 from dropfast.training.engine import Run
 from dropfast.training.exact import exact
 from dropfast.training.moments import Moments
-from dropfast.training.plan import Place, Plan
+from dropfast.training.plan import Plan
+from dropfast.training.several import _Several
+from dropfast.training.walk import Place, backward, forward
 
 
 class Stepwise:
@@ -52,7 +55,10 @@ class Stepwise:
         rates: Sequence[float] | NDArray[np.float64] | None = None,
     ) -> Array:
         """Outputs of one batch; with keys as in training."""
-        return self._forward(x, self._passages(keys, rates))
+        if keys is not None:
+            return self._forward(x, self._passages(keys, rates))
+        places, outputs = self.plan.inference
+        return self._forward(x, self._idle_passages(places), places, outputs)
 
     def sample(
         self,
@@ -119,10 +125,10 @@ class Stepwise:
         step: int,
     ) -> tuple[float, Array]:
         """One batch; returns its mean loss and its outputs."""
-        head = self._fused(loss)
-        passages[-1].linear = head is not None
+        loss, heads = self._fused(loss)
+        for number, _ in heads:
+            passages[number].linear = True
         outputs = self._forward(x, passages)
-        loss = head or loss
         share = np.asarray(weights, np.float64) / len(x)
         trainable = self._trainable()
         value = float((loss.call(y, outputs) * share).sum()) + sum(
@@ -132,13 +138,39 @@ class Stepwise:
         gradients = self._backward(gradient, passages)
         if np.isfinite(value):
             self._update(trainable, gradients, optimizer, learning_rate, step)
-        if head is not None:
-            outputs = _core.activation("softmax", outputs)
+        for _, columns in heads:
+            part = np.ascontiguousarray(outputs[:, columns])
+            outputs[:, columns] = _core.activation("softmax", part)
         return value, outputs
 
-    def _fused(self, loss: Loss) -> Loss | None:
-        """Softmax below a cross-entropy belongs to the loss, which takes logits."""
-        last = self.plan.places[-1].layer
+    def _fused(self, loss: Loss) -> tuple[Loss, list[tuple[int, slice]]]:
+        """Softmax below a cross-entropy belongs to the loss, which takes logits.
+
+        Returns the loss that does, and the places that leave out their softmax, with their columns
+        of the outputs.
+        """
+        plan = self.plan
+        parts = loss.parts if isinstance(loss, _Several) else None
+        own = [loss] if parts is None else [part.loss for part in parts]
+        found: list[Loss | None] = []
+        heads = []
+        for i, (number, each) in enumerate(zip(plan.outputs, own, strict=True)):
+            logits = None if each is None else self._on_logits(number, each)
+            found.append(logits)
+            if logits is not None:
+                columns = slice(plan.columns_out.starts[i], plan.columns_out.ends[i])
+                heads.append((number - plan.inputs, columns))
+        if isinstance(loss, _Several):
+            return loss.with_logits(found), heads
+        return found[0] or loss, heads
+
+    def _on_logits(self, number: int, loss: Loss) -> Loss | None:
+        """The loss on logits, if a softmax that nobody else reads makes the output."""
+        plan = self.plan
+        read = any(number in place.sources for place in plan.places)
+        if read or number < plan.inputs or list(plan.outputs).count(number) > 1:
+            return None
+        last = plan.places[number - plan.inputs].layer
         if not isinstance(last, Dense | Activation) or last.activation.name != "softmax":
             return None
         if not (exact(last) and exact(last.activation) and exact(loss)):
@@ -150,39 +182,62 @@ class Stepwise:
 
     def _passages(
         self,
-        keys: Sequence[Key] | None,
+        keys: Sequence[Key],
         rates: Sequence[float] | NDArray[np.float64] | None,
         all_train: bool = True,
     ) -> list[Passage]:
+        """A passage for each place, as in training, or with stochastic layers alone as in it."""
         passages, drawn = [], 0
         for place in self.plan.places:
-            passage = Passage(rows_per_mask=self.rows_per_mask)
-            if keys is not None:
-                passage.training = all_train or place.layer.stochastic
-            if place.layer.stochastic:
+            acts = place.acts[0] if all_train or place.layer.stochastic else place.acts[1]
+            passage = Passage(training=acts, rows_per_mask=self.rows_per_mask)
+            if place.stochastic:
                 passage.rate = place.layer.rate_at(0, 0) if rates is None else float(rates[drawn])
-                passage.key = self._spare_key(place) if keys is None else keys[drawn]
+                passage.key = keys[drawn]
                 drawn += 1
             passages.append(passage)
         return passages
 
     def _spare_key(self, place: Place) -> Key | None:
-        """Where a layer of one's own draws that does so in inference too; a new place each time."""
-        if exact(place.layer):
+        """Where a layer draws that does so in inference too; a new place each time."""
+        if exact(place.layer) and not place.acts[1]:
             return None
         place.layer._calls += 1
         return Key(self.seed, CALLS | place.index, place.layer._calls - 1)
 
-    def _forward(self, x: Array, passages: Sequence[Passage]) -> Array:
-        for place, passage in zip(self.plan.places, passages, strict=True):
-            x = place.layer.forward(x, passage)
-        return np.ascontiguousarray(x)
+    def _idle_passages(self, places: Sequence[Place]) -> list[Passage]:
+        """A passage for each place at inference."""
+        passages = []
+        for place in places:
+            passage = Passage(training=place.acts[1], rows_per_mask=self.rows_per_mask)
+            if place.layer.stochastic:
+                passage.rate = place.layer.rate_at(0, 0)
+                passage.key = self._spare_key(place)
+            passages.append(passage)
+        return passages
+
+    def _forward(
+        self,
+        x: Array,
+        passages: Sequence[Passage],
+        places: Sequence[Place] | None = None,
+        outputs: Sequence[int] | None = None,
+    ) -> Array:
+        places = self.plan.places if places is None else places
+        outputs = self.plan.outputs if outputs is None else outputs
+        values = forward(places, self.plan.columns_in.split(x), passages)
+        return self.plan.columns_out.join([values[number] for number in outputs])
 
     def _backward(self, gradient: Array, passages: Sequence[Passage]) -> dict[int, Array]:
         """Gradients of all weights, by the identity of their arrays."""
+        plan = self.plan
+        given: dict[int, Array] = {}
+        for number, part in zip(plan.outputs, plan.columns_out.split(gradient), strict=True):
+            known = given.get(number)
+            given[number] = part if known is None else known + part
+        backward(plan.places, plan.inputs, given, passages)
         found: dict[int, Array] = {}
-        for place, passage in zip(reversed(self.plan.places), reversed(passages), strict=True):
-            gradient = place.layer.gradient(np.ascontiguousarray(gradient), passage)
+        for place, passage in zip(reversed(plan.places), reversed(passages), strict=True):
             for weight in place.layer._weights:
                 if weight.name in passage.gradients:
                     added = passage.gradients[weight.name]
@@ -196,7 +251,7 @@ class Stepwise:
         frozen = {
             id(weight)
             for place in self.plan.places
-            if not place.layer.trainable
+            if not place.trainable
             for weight in place.layer._weights
         }
         return [weight for weight in self.weights if weight.trainable and id(weight) not in frozen]

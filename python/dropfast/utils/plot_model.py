@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from dropfast.arrays import shape_text
 
 if TYPE_CHECKING:
-    from dropfast.models import Sequential
+    from dropfast.models import Model
 
 
 def model_to_dot(
-    model: Sequential,
+    model: Model,
     show_shapes: bool = False,
     show_layer_names: bool = True,
     rankdir: str = "TB",
@@ -49,6 +49,9 @@ def model_to_dot(
     """
     lines = [f"digraph {_quoted(model.name)} {{"]
     lines.append(f'  rankdir={rankdir}; node [shape=box, fontname="sans-serif"];')
+    inputs = model.plan.inputs
+    for i, tensor in enumerate(model.plan.graph.sources if inputs > 1 else ()):
+        lines.append(f"  {_node(i, inputs)} [label={_quoted(tensor.name)}];")
     for place in model.plan.places:
         parts = [type(place.layer).__name__]
         if show_layer_names:
@@ -56,9 +59,15 @@ def model_to_dot(
         if show_shapes:
             parts.append(f"{shape_text(place.input_shape)} to {shape_text(place.output_shape)}")
         lines.append(f"  n{place.index} [label={_quoted(chr(10).join(parts))}];")
-        if place.index:
-            lines.append(f"  n{place.index - 1} -> n{place.index};")
+        for source in place.sources:
+            if source >= inputs or inputs > 1:
+                lines.append(f"  {_node(source, inputs)} -> n{place.index};")
     return "\n".join([*lines, "}"])
+
+
+def _node(value: int, inputs: int) -> str:
+    """The box that a value comes from."""
+    return f"n{value - inputs}" if value >= inputs else f"x{value}"
 
 
 def _quoted(text: str) -> str:
@@ -67,7 +76,7 @@ def _quoted(text: str) -> str:
 
 
 def plot_model(
-    model: Sequential,
+    model: Model,
     to_file: str | os.PathLike[str] = "model.png",
     show_shapes: bool = False,
     show_dtype: bool = False,
