@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from dropfast import _core
 from dropfast.arrays import Array
 from dropfast.configurable import Configurable
+from dropfast.graph.symbolic import SymbolicTensor
 from dropfast.training.exact import check_own
 
 _ALIASES = {"swish": "silu"}
@@ -87,8 +87,15 @@ class Function(Configurable):
         options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         return {**options, "approximate": True} if self.approximate else options
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """activation(x); softmax runs over the last axis. Integers become float32."""
+    def __call__(self, x: Any) -> Any:
+        """activation(x); softmax runs over the last axis. Integers become float32.
+
+        On a symbolic tensor it is an `Activation` layer.
+        """
+        if isinstance(x, SymbolicTensor):
+            from dropfast.layers import Activation
+
+            return Activation(self)(x)
         array = np.asarray(x)
         if array.dtype.kind in "iub":
             array = array.astype(np.float32)

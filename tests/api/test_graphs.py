@@ -397,3 +397,30 @@ def test_changed_attributes_act_in_graphs_from_the_next_step_on():
     with pytest.raises(ValueError, match="axis must be an integer other than 0"):
         merged.axis = 0
     assert merged.axis == -1
+
+
+def test_idioms_of_keras_scripts(data):
+    class Late(L.Layer):
+        def build(self, input_shape):
+            self.dense = L.Dense(input_shape[-1])
+            super().build(input_shape)
+
+        def call(self, x):
+            return L.add([x, df.activations.relu(self.dense(x))])
+
+    x, y = data
+    start = df.Input(shape=(5, 4))
+    h = Late(name="late")(L.Flatten()(start))
+    model = compiled(df.models.Model(inputs=start, outputs=L.Dense(3, "softmax")(h), seed=0))
+    model.fit(x, y, epochs=1, verbose=0)
+    assert model.count_params() == 21 * 20 + 63
+    assert Late()(x[:, 0]).shape == (90, 4)
+    inner = df.Model(inputs=model.input, outputs=model.layers[1].dense.output)
+    assert inner.predict(x).shape == (90, 20)
+    last = model.layers[-1]
+    np.testing.assert_allclose(
+        last(df.Model(model.input, last.input).predict(x)), model.predict(x), rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(AttributeError, match="must be part of a built model"):
+        _ = L.Dense(2).output
+    assert L.concatenate([x[:, 0], x[:, 1]]).shape == (90, 8)

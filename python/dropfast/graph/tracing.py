@@ -146,6 +146,10 @@ def enter(owner: Any, x: Any, training: Any = None) -> Any:
         raise ValueError(f"a graph must have no cycle. Received: {owner.name!r} inside itself")
     now = context.training if training is None else _flag(owner, training)
     inside = replace(context, training=now, scopes=(*context.scopes, owner))
+    if owner.kind == "layer" and not owner.built:
+        # Keras' composite layers may make their layers in `build`.
+        shapes = [source.shape for source in flatten(x)]
+        owner.build_once(shapes[0] if len(shapes) == 1 else shapes, owner.dtype or "float32")
     fixed: Graph | None = owner._fixed_graph()
     if fixed is None and now is not None:
         with _within(inside):

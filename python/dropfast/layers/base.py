@@ -15,7 +15,7 @@ from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
 from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable, snake_case
-from dropfast.graph import Graph, enter, is_symbolic, record
+from dropfast.graph import Call, Graph, SymbolicTensor, enter, is_symbolic, record
 from dropfast.layers.spellings import row_shape
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.random import WEIGHTS, Key, draw_seed
@@ -209,6 +209,27 @@ class Layer(Configurable):
         if is_symbolic(x):
             return record(self, x, training)
         return self._eager(x, bool(training), None)
+
+    @property
+    def output(self) -> SymbolicTensor:
+        """What the layer returns in the model that it is a part of, for models of its inside."""
+        return self._place_in_graph().output
+
+    @property
+    def input(self) -> Any:
+        """What it takes there; a list where it merges."""
+        sources = self._place_in_graph().sources
+        return list(sources) if self.merges else sources[0]
+
+    def _place_in_graph(self) -> Call:
+        if self._placed is None:
+            raise AttributeError(
+                f"layer {self.name!r} must be part of a built model to have input and output. "
+                "Received: one that is not"
+            )
+        return self._placed
+
+    _placed: Call | None = None
 
     @property
     def composite(self) -> bool:

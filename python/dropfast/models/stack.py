@@ -217,6 +217,8 @@ class Stack(Configurable):
             if layer._given_name is None:
                 layer._rename(free_name(layer.name, taken))
             taken.add(layer.name)
+        for call in graph.calls:
+            call.layer._placed = call
         plan = make_plan(graph, self.rows_per_mask, self._trainable)
         self._traced = self._settings_of(graph)
         if not plan.same(self._built):

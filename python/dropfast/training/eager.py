@@ -43,9 +43,9 @@ def _graph_for(owner: Layer, shapes: Any, dtype: str) -> Graph:
     def build(layer: Layer, shape: Any) -> None:
         layer.build_once(shape, dtype)
 
-    graph = trace(owner, shapes, build)
-    owner.built = True
-    return graph
+    if not owner.built:
+        owner.build_once(shapes, dtype)
+    return trace(owner, shapes, build)
 
 
 def run_back(owner: Layer, grad: Any) -> Any:
