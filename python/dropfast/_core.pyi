@@ -92,6 +92,50 @@ def dropout_backward(
 ) -> _Array:
     """Gradient of `dropout`: the same mask, drawn again."""
 
+def _drop(rule: int, dtype: int, x: int, y: int, n: int, p: float, key: Key | int, /) -> None:
+    """Drop from `n` elements side by side at address x, into y (private: addresses are trusted)."""
+
+def _drop_filled(
+    rule: int, dtype: int, x: int, y: int, n: int, p: float, key: Key | int, /
+) -> None:
+    """Drop from `n` elements that all are the one at address x, into y."""
+
+def _drop_strided(
+    rule: int,
+    dtype: int,
+    x: int,
+    y: int,
+    shape: Sequence[int],
+    x_strides: Sequence[int],
+    y_strides: Sequence[int],
+    shared: Sequence[bool] | None,
+    p: float,
+    key: Key | int,
+    /,
+) -> None:
+    """Drop from an array of any layout at address x, into y; strides count elements."""
+
+def _dropout_add(
+    x: int,
+    bias: int,
+    features: int,
+    residual: int,
+    y: int,
+    n: int,
+    p: float,
+    key: Key | int,
+    /,
+) -> None:
+    """Residual + dropout(x + bias) of float32 at addresses, into y; no bias at address 0."""
+
+def _gelu_dropout(approximate: bool, x: int, y: int, n: int, p: float, key: Key | int, /) -> None:
+    """dropout(gelu(x)) of float32 at address x, into y."""
+
+def _gelu_dropout_backward(
+    approximate: bool, x: int, dy: int, dx: int, n: int, p: float, key: Key | int, /
+) -> None:
+    """gelu'(x) dropout(dy) of float32 at addresses, into dx."""
+
 def dropout_mask(
     shape: int | Sequence[int],
     rate: float,

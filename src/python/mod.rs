@@ -6,6 +6,7 @@ use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 
 mod activation;
+mod addresses;
 mod arguments;
 mod arrays;
 mod blocks;
@@ -15,6 +16,7 @@ mod dense;
 mod dropout;
 mod errors;
 mod floats;
+mod fused;
 mod key;
 mod layers;
 mod loss;
@@ -36,6 +38,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<network::Network>()?;
     module.add_function(wrap_pyfunction!(dropout::dropout, module)?)?;
     module.add_function(wrap_pyfunction!(dropout::dropout_backward, module)?)?;
+    module.add_function(wrap_pyfunction!(addresses::_drop, module)?)?;
+    module.add_function(wrap_pyfunction!(addresses::_drop_filled, module)?)?;
+    module.add_function(wrap_pyfunction!(addresses::_drop_strided, module)?)?;
+    module.add_function(wrap_pyfunction!(fused::_dropout_add, module)?)?;
+    module.add_function(wrap_pyfunction!(fused::_gelu_dropout, module)?)?;
+    module.add_function(wrap_pyfunction!(fused::_gelu_dropout_backward, module)?)?;
     module.add_function(wrap_pyfunction!(mask::dropout_mask, module)?)?;
     module.add_function(wrap_pyfunction!(noise::alpha_dropout, module)?)?;
     module.add_function(wrap_pyfunction!(noise::alpha_dropout_backward, module)?)?;
