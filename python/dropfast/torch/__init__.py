@@ -1,7 +1,8 @@
 """Layer 7: dropout for PyTorch on CPUs: drop-in modules over the native kernels.
 
-Nothing is kept for the backward pass but a key: the mask is drawn again. Tensors that the kernels
-don't take (of other devices or types) go to PyTorch's own functions.
+Nothing is kept for the backward pass but a key: the mask is drawn again. What is traced or
+transformed goes through an operator of PyTorch's; tensors that the kernels don't take (of other
+devices or types) go to PyTorch's own functions.
 
 >>> import torch
 >>> from dropfast.torch import Dropout, replace_dropout
@@ -11,11 +12,9 @@ don't take (of other devices or types) go to PyTorch's own functions.
 >>> y.sum().backward()
 >>> bool((x.grad == y).all())
 True
->>> replace_dropout(torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Dropout(0.1)))
-Sequential(
-  (0): Linear(in_features=4, out_features=2, bias=True)
-  (1): Dropout(p=0.1, inplace=False)
-)
+>>> print(replace_dropout(torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Dropout(0.1))))
+replaced 1, left 0
+  1: Dropout
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ except ModuleNotFoundError as error:
         "dropfast.torch needs PyTorch: pip install 'dropfast[torch]'", name="torch"
     ) from error
 
+from dropfast.torch.attention import MultiheadAttention, scaled_dot_product_attention
 from dropfast.torch.functional import (
     alpha_dropout,
     dropout,
@@ -45,20 +45,31 @@ from dropfast.torch.modules import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from dropfast.torch.replacing import replace_dropout
+from dropfast.torch.patching import patched
+from dropfast.torch.recurrent import GRU, LSTM, RNN
+from dropfast.torch.replacing import Left, Replaced, ReplacementReport, replace_dropout
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AlphaDropout",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
     "FeatureAlphaDropout",
+    "Left",
+    "MultiheadAttention",
+    "Replaced",
+    "ReplacementReport",
     "alpha_dropout",
     "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
     "feature_alpha_dropout",
+    "patched",
     "replace_dropout",
+    "scaled_dot_product_attention",
 ]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch.nn import functional as peer
 
 from dropfast import _core
 from dropfast.torch import kernels
-from dropfast.torch.kernels import NoiseShape
+from dropfast.torch.calls import Function, drop, is_foreign
+from dropfast.torch.kernels import Shared
 
+NoiseShape = tuple[int | None, ...] | None
 
-def draw_key() -> _core.Key:
-    """A key of the state of PyTorch's default generator, which moves on by one number."""
-    return _core.Key(int(torch.empty((), dtype=torch.int64).random_()))
+# Bound now: the originals stay reachable where somebody puts ours in their place.
+_DROPOUT = Function(kernels.DROPOUT, peer.dropout, "dropout")
+_DROPOUT_1D = Function(kernels.DROPOUT, peer.dropout1d, "dropout1d", rank=3)
+_DROPOUT_2D = Function(kernels.DROPOUT, peer.dropout2d, "dropout2d")
+_DROPOUT_3D = Function(kernels.DROPOUT, peer.dropout3d, "dropout3d", rank=5)
+_ALPHA = Function(kernels.ALPHA_DROPOUT, peer.alpha_dropout, "alpha_dropout")
+_FEATURE_ALPHA = Function(
+    kernels.ALPHA_DROPOUT, peer.feature_alpha_dropout, "feature_alpha_dropout"
+)
 
 
 def dropout(
@@ -33,7 +38,7 @@ def dropout(
     ----------
     input
         Tensor of any shape; float16, bfloat16, float32 or float64 on the CPU. Others go to
-        PyTorch's own dropout, without `key` and `noise_shape`.
+        PyTorch's own dropout.
     p
         Probability to drop, in [0, 1].
     training
@@ -42,7 +47,8 @@ def dropout(
         Whether to write into `input`.
     key
         Where in the random stream to draw: the mask is that of ``dropfast.dropout_mask``. None
-        takes a key from PyTorch's default generator, so `torch.manual_seed` makes it reproducible.
+        takes a key from PyTorch's default generator, so `torch.manual_seed` makes it reproducible;
+        the mask then follows the order of elements in memory, as PyTorch's does.
     noise_shape
         One entry per dimension: 1 where all positions share a decision, else None.
 
@@ -55,8 +61,13 @@ def dropout(
     ------
     ValueError
         If `p` or `noise_shape` is outside what is accepted.
+    TypeError
+        If an argument has a wrong type.
     RuntimeError
-        If `input` must not be written in place: a leaf that requires a gradient.
+        If `input` must not be written in place, as a leaf that requires a gradient; it is as it
+        was then.
+    NotImplementedError
+        If `key` or `noise_shape` is given with a tensor that only PyTorch's own dropout takes.
 
     Notes
     -----
@@ -71,9 +82,9 @@ def dropout(
     >>> bool((y == 2 * kept).all())
     True
     """
-    return apply(
-        kernels.Dropout, peer.dropout, input, p, training, inplace, key, lambda _: noise_shape
-    )
+    if noise_shape is None:
+        return drop(_DROPOUT, input, p, training, inplace, key)
+    return drop(_DROPOUT, input, p, training, inplace, key, _shared_by(input, noise_shape))
 
 
 def dropout1d(
@@ -85,7 +96,7 @@ def dropout1d(
     key: _core.Key | None = None,
 ) -> torch.Tensor:
     """Drop whole channels of (N, C, L) or (C, L); otherwise as `dropout`."""
-    return apply(kernels.Dropout, peer.dropout1d, input, p, training, inplace, key, _channels_1d)
+    return _drop_channels(_DROPOUT_1D, _USUAL_1D, input, p, training, inplace, key)
 
 
 def dropout2d(
@@ -96,11 +107,8 @@ def dropout2d(
     *,
     key: _core.Key | None = None,
 ) -> torch.Tensor:
-    """Drop whole channels of (N, C, ...), as PyTorch also where there is one axis less than four.
-
-    Otherwise as `dropout`.
-    """
-    return apply(kernels.Dropout, peer.dropout2d, input, p, training, inplace, key, _channels)
+    """Drop whole channels of (N, C, H, W); otherwise as `dropout`. Other ranks warn."""
+    return _drop_channels(_DROPOUT_2D, _USUAL_2D, input, p, training, inplace, key)
 
 
 def dropout3d(
@@ -112,7 +120,7 @@ def dropout3d(
     key: _core.Key | None = None,
 ) -> torch.Tensor:
     """Drop whole channels of (N, C, D, H, W) or (C, D, H, W); otherwise as `dropout`."""
-    return apply(kernels.Dropout, peer.dropout3d, input, p, training, inplace, key, _channels_3d)
+    return _drop_channels(_DROPOUT_3D, _USUAL_3D, input, p, training, inplace, key)
 
 
 def alpha_dropout(
@@ -127,9 +135,7 @@ def alpha_dropout(
 
     Arguments as `dropout`; like PyTorch's function it does nothing unless `training` is given.
     """
-    return apply(
-        kernels.AlphaDropout, peer.alpha_dropout, input, p, training, inplace, key, _elements
-    )
+    return drop(_ALPHA, input, p, training, inplace, key)
 
 
 def feature_alpha_dropout(
@@ -141,79 +147,59 @@ def feature_alpha_dropout(
     key: _core.Key | None = None,
 ) -> torch.Tensor:
     """Alpha dropout of whole channels of (N, C, ...); arguments as `alpha_dropout`."""
-    return apply(
-        kernels.AlphaDropout,
-        peer.feature_alpha_dropout,
-        input,
-        p,
-        training,
-        inplace,
-        key,
-        _channels,
-    )
+    return _drop_channels(_FEATURE_ALPHA, _USUAL_2D, input, p, training, inplace, key)
 
 
-def apply(
-    node: Any,
-    fallback: Callable[..., torch.Tensor],
+# Which axes share their decisions, by rank, where PyTorch has nothing to say about it.
+_USUAL_1D: dict[int, Shared] = {3: (False, False, True), 2: (False, True)}
+_USUAL_2D: dict[int, Shared] = {4: (False, False, True, True)}
+_USUAL_3D: dict[int, Shared] = {5: (False, False, True, True, True), 4: (False, True, True, True)}
+
+
+def _drop_channels(
+    function: Function,
+    usual: dict[int, Shared],
     x: torch.Tensor,
     p: float,
     training: bool,
     inplace: bool,
     key: _core.Key | None,
-    noise_shape: Callable[[torch.Tensor], NoiseShape],
 ) -> torch.Tensor:
-    """What all functions do: check, choose between ours and PyTorch's, draw a key, apply."""
-    p = check_p(p)
-    if not kernels.takes(x):
-        return fallback(x, p, training, inplace)
-    noise = noise_shape(x)
-    if not training:
-        return x
-    if inplace and x.is_leaf and x.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(
-            "input must not be a leaf that requires a gradient where inplace=True. "
-            f"Received: a leaf of shape {tuple(x.shape)}"
+    """One decision for each channel."""
+    if is_foreign(x):
+        return drop(function, x, p, training, inplace, key)
+    try:
+        rank = x.dim()
+    except AttributeError:
+        return function.peer(x, p, training, inplace)
+    if rank in usual:
+        return drop(function, x, p, training, inplace, key, usual[rank])
+    own = 1 if function is _DROPOUT_3D else 2
+    if rank < own:
+        return function.peer(x, p, training, inplace)
+    # PyTorch's errors and warnings about other ranks.
+    function.peer(x, p, False)
+    return drop(function, x, p, training, inplace, key, (*(False,) * own, *(True,) * (rank - own)))
+
+
+def _shared_by(x: torch.Tensor, noise_shape: NoiseShape) -> Shared:
+    """Which axes have one entry in the noise."""
+    try:
+        entries = tuple(noise_shape)  # type: ignore[arg-type]
+    except TypeError:
+        entries = (-1,)
+    if any(entry is not None and type(entry) is not int for entry in entries):
+        raise TypeError(
+            "noise_shape must be a tuple of integers and None. "
+            f"Received: noise_shape={noise_shape!r}"
         )
-    if key is None:
-        key = draw_key()
-    found: torch.Tensor = node.apply(x, p, key, noise, inplace)
-    return found
-
-
-def check_p(p: float) -> float:
-    """`p` as a probability."""
-    if isinstance(p, bool) or not hasattr(p, "__float__") or not 0.0 <= float(p) <= 1.0:
-        raise ValueError(f"p must be in [0, 1]. Received: p={p!r}")
-    return float(p)
-
-
-def _elements(x: torch.Tensor) -> NoiseShape:
-    return None
-
-
-def _channels(x: torch.Tensor) -> NoiseShape:
-    """Decisions for (N, C), shared along all other axes."""
-    if x.dim() < 2:
+    sizes = tuple(x.shape)
+    fits = len(entries) == len(sizes)
+    if not fits or any(
+        entry not in (None, 1, size) for entry, size in zip(entries, sizes, strict=True)
+    ):
         raise ValueError(
-            f"input must have axes (N, C, ...). Received: input of shape {tuple(x.shape)}"
+            "noise_shape must have one entry per dimension of input, each None, 1 or that "
+            f"dimension's size. Received: noise_shape={noise_shape!r} for shape {sizes}"
         )
-    return (None, None, *(1,) * (x.dim() - 2))
-
-
-def _channels_1d(x: torch.Tensor) -> NoiseShape:
-    return _last_axes(x, 1, "(N, C, L) or (C, L)")
-
-
-def _channels_3d(x: torch.Tensor) -> NoiseShape:
-    return _last_axes(x, 3, "(N, C, D, H, W) or (C, D, H, W)")
-
-
-def _last_axes(x: torch.Tensor, shared: int, expected: str) -> NoiseShape:
-    """Decisions for what stands before the last `shared` axes."""
-    own = x.dim() - shared
-    if own not in (1, 2):
-        raise ValueError(
-            f"input must have axes {expected}. Received: input of shape {tuple(x.shape)}"
-        )
-    return (*(None,) * own, *(1,) * shared)
+    return tuple(entry == 1 for entry in entries)

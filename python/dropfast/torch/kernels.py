@@ -1,133 +1,97 @@
-"""Layer 7: the native kernels on tensors, as nodes of PyTorch's automatic differentiation.
+"""Layer 7: the native kernels on the memory of plain CPU tensors.
 
-Both kinds of dropout are a x + b elementwise, so a backward pass is one more kernel of the same
-key and the backward of that is itself: gradients of any order come out of three small classes.
+Decisions follow one of three orders. A key that the caller named: the C order of the tensor's
+indices, whatever its layout (`strides` None). A key that was drawn for the call, which nobody else
+can know: the order in which the elements lie, given by the strides of the output, so that every
+dense layout is one run. Whole channels: the C order of the axes that are not `shared`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 import torch
 
 from dropfast import _core
-from dropfast.arrays import Array
 
-NoiseShape = tuple[int | None, ...] | None
+DROPOUT, ALPHA_DROPOUT, ALPHA_GRADIENT = range(3)
+# A rule's derivative is linear, and so its own derivative.
+DERIVATIVE = (DROPOUT, ALPHA_GRADIENT, ALPHA_GRADIENT)
 
-_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+
+Place = _core.Key | int
+Shared = tuple[bool, ...] | None
+Strides = tuple[int, ...] | None
 
 
-def takes(x: torch.Tensor) -> bool:
-    """Whether the kernels can work on this tensor's memory."""
-    return x.device.type == "cpu" and x.layout == torch.strided and x.dtype in _DTYPES
-
-
-@cache
-def bfloat16() -> Any:
-    """NumPy's bfloat16, of `ml_dtypes`; None where that is not installed."""
-    try:
-        from ml_dtypes import bfloat16 as found
-    except ModuleNotFoundError:
+def order(x: torch.Tensor) -> Strides:
+    """The order in which a result of `torch.empty_like` lies; None where that is the C order."""
+    if x.is_contiguous():
         return None
-    return found
-
-
-def as_array(x: torch.Tensor) -> Array:
-    """The tensor's memory as an array."""
-    if x.dtype == torch.bfloat16:
-        bits: Array = x.view(torch.int16).numpy()
-        return bits.view(bfloat16())
-    found: Array = x.numpy()
-    return found
+    like = torch.empty_like(x, device="meta")
+    return None if like.is_contiguous() else like.stride()
 
 
 def run(
-    kernel: Callable[..., Array], x: torch.Tensor, p: float, key: _core.Key, **arguments: Any
+    rule: int, x: torch.Tensor, p: float, key: Place, shared: Shared, strides: Strides
 ) -> torch.Tensor:
-    """`kernel` on a tensor, into a new one of the same memory layout."""
-    if x.dtype == torch.bfloat16 and bfloat16() is None:
-        # The kernels compute in float32 and round once: so does this.
-        return run(kernel, x.float(), p, key, **arguments).to(x.dtype)
-    x = x.detach().resolve_neg()
-    out = torch.empty_like(x)
-    kernel(as_array(x), p, key, out=as_array(out), **arguments)
-    return out
+    """A rule on a tensor, into a new one of the layout that PyTorch's functions give theirs."""
+    if shared is None and strides is None and x.is_contiguous():
+        y = torch.empty_like(x)
+        size = x.numel()
+        _core._drop(rule, DTYPES[x.dtype], x.data_ptr(), y.data_ptr(), size, p, key)
+        return y
+    return _run(rule, x, p, key, shared, strides)
 
 
-def run_in_place(
-    kernel: Callable[..., Array], x: torch.Tensor, p: float, key: _core.Key, **arguments: Any
+def _run(
+    rule: int, x: torch.Tensor, p: float, key: Place, shared: Shared, strides: Strides
 ) -> torch.Tensor:
-    """`kernel` on a tensor, into itself."""
-    direct = x.dtype != torch.bfloat16 or bfloat16() is not None
-    if direct and x.is_contiguous() and not x.is_neg():
-        memory = as_array(x.detach())
-        kernel(memory, p, key, out=memory, **arguments)
-        return x
-    # PyTorch's own copy refuses tensors some of whose elements share memory.
-    x.detach().copy_(run(kernel, x, p, key, **arguments))
-    return x
+    dtype, size = DTYPES[x.dtype], x.numel()
+    if strides is None and shared is None and not any(x.stride()):
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        _core._drop_filled(rule, dtype, x.data_ptr(), y.data_ptr(), size, p, key)
+        return y
+    y = (
+        torch.empty_like(x)
+        if strides is None
+        else torch.empty_strided(x.shape, strides, dtype=x.dtype, device="cpu")
+    )
+    # Elements that lie otherwise than the result are brought there first.
+    if x.stride() != y.stride() and (shared is not None or strides is not None or _is_c(y)):
+        y.copy_(x)
+        x = y
+    into(rule, x, y, p, key, shared, strides)
+    return y
 
 
-class _Elementwise(torch.autograd.Function):
-    """What the nodes share: the arguments (x, p, key, noise_shape, inplace)."""
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        x, ctx.p, ctx.key, ctx.noise_shape, inplace = inputs
-        if inplace:
-            ctx.mark_dirty(x)
+def _is_c(x: torch.Tensor) -> bool:
+    found: bool = x.is_contiguous()
+    return found
 
 
-class Dropout(_Elementwise):
-    """Zero or x / (1 - p): linear, so it is its own backward."""
-
-    @staticmethod
-    def forward(
-        x: torch.Tensor, p: float, key: _core.Key, noise_shape: NoiseShape, inplace: bool
-    ) -> torch.Tensor:
-        """Draw the mask and apply it."""
-        return (run_in_place if inplace else run)(_core.dropout, x, p, key, noise_shape=noise_shape)
-
-    @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
-        """Draw the same mask again."""
-        return Dropout.apply(dy, ctx.p, ctx.key, ctx.noise_shape, False), None, None, None, None
-
-
-class AlphaDropout(_Elementwise):
-    """a x + b where kept, a alpha' + b where dropped."""
-
-    @staticmethod
-    def forward(
-        x: torch.Tensor, p: float, key: _core.Key, noise_shape: NoiseShape, inplace: bool
-    ) -> torch.Tensor:
-        """Draw the mask and apply it."""
-        return (run_in_place if inplace else run)(
-            _core.alpha_dropout, x, p, key, noise_shape=noise_shape
+def into(
+    rule: int,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    p: float,
+    key: Place,
+    shared: Shared,
+    strides: Strides,
+) -> None:
+    """A rule from `x` into `y`, which may be the same; both lie by `strides`, where given."""
+    dtype = DTYPES[x.dtype]
+    if shared is None and (strides is not None or (x.is_contiguous() and y.is_contiguous())):
+        _core._drop(rule, dtype, x.data_ptr(), y.data_ptr(), x.numel(), p, key)
+    else:
+        _core._drop_strided(
+            rule,
+            dtype,
+            x.data_ptr(),
+            y.data_ptr(),
+            x.shape,
+            x.stride(),
+            y.stride(),
+            shared,
+            p,
+            key,
         )
-
-    @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
-        """Gradient a where kept, 0 where dropped."""
-        dx = AlphaDropoutBackward.apply(dy, ctx.p, ctx.key, ctx.noise_shape, False)
-        return dx, None, None, None, None
-
-
-class AlphaDropoutBackward(_Elementwise):
-    """The linear part of `AlphaDropout`, its own backward."""
-
-    @staticmethod
-    def forward(
-        dy: torch.Tensor, p: float, key: _core.Key, noise_shape: NoiseShape, inplace: bool
-    ) -> torch.Tensor:
-        """Draw the mask and apply it to a gradient."""
-        return run(_core.alpha_dropout_backward, dy, p, key, noise_shape=noise_shape)
-
-    @staticmethod
-    def backward(ctx: Any, ddx: torch.Tensor) -> tuple[Any, ...]:
-        """Draw the same mask again."""
-        dx = AlphaDropoutBackward.apply(ddx, ctx.p, ctx.key, ctx.noise_shape, False)
-        return dx, None, None, None, None

@@ -8,21 +8,12 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from dropfast._core import Key
 from dropfast.torch import functional
+from dropfast.torch.seeding import Seeded
 
 
-class _Seeded:
-    """What the modules share: p, in-place flag, and where the masks come from.
-
-    Without a seed of its own a module draws a key from PyTorch's default generator in each
-    training call, so `torch.manual_seed`, `torch.random.fork_rng` and activation checkpointing
-    work as they do with PyTorch's own dropout. With one, call number `step` draws at
-    ``Key(seed, stream, step)``, and `step` moves on by one: reproducible whatever else draws.
-
-    These three are plain attributes, not part of `state_dict`, which stays that of PyTorch's
-    modules; to resume a run with seeds, set `step`. They are copied and pickled with the module.
-    """
+class _Module(Seeded):
+    """What the modules share: p and in-place flag, and where the masks come from."""
 
     p: float
     inplace: bool
@@ -32,28 +23,18 @@ class _Seeded:
     def __init__(
         self, p: float = 0.5, inplace: bool = False, seed: int | None = None, stream: int = 0
     ) -> None:
-        super().__init__(functional.check_p(p), inplace)  # type: ignore[call-arg]
+        super().__init__(p, inplace)  # type: ignore[call-arg]
+        if p != p:
+            raise ValueError(f"p must be in [0, 1]. Received: p={p!r}")
         self.seed_with(seed, stream)
-
-    def seed_with(self, seed: int | None, stream: int = 0) -> None:
-        """Set seed and stream, and start counting calls anew.
-
-        Raises
-        ------
-        ValueError
-            If one is outside [0, 2**64).
-        """
-        Key(0 if seed is None else seed, stream)
-        self.seed, self.stream, self.step = seed, stream, 0
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Dropout in training; `input` itself otherwise."""
         function = type(self).function
-        if not self.training or self.seed is None:
+        if self.seed is None or not self.training:
             return function(input, self.p, self.training, self.inplace)
-        key = Key(self.seed, self.stream, self.step)
-        output = function(input, self.p, True, self.inplace, key=key)
-        self.step += 1
+        output = function(input, self.p, True, self.inplace, key=self.key())
+        self.count()
         return output
 
     def extra_repr(self) -> str:
@@ -61,8 +42,15 @@ class _Seeded:
         text = f"p={self.p}, inplace={self.inplace}"
         return text if self.seed is None else f"{text}, seed={self.seed}, stream={self.stream}"
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        """PyTorch's own module: TorchScript knows no other."""
+        peer = next(base for base in type(self).__mro__ if base.__module__ == nn.Dropout.__module__)
+        own: nn.Module = peer(self.p, self.inplace)
+        own.train(self.training)
+        return own
 
-class Dropout(_Seeded, nn.Dropout):
+
+class Dropout(_Module, nn.Dropout):
     """Zeros elements with probability `p` in training: stands in for torch.nn.Dropout.
 
     Parameters
@@ -74,6 +62,8 @@ class Dropout(_Seeded, nn.Dropout):
     seed, stream
         A place in dropfast's random stream of its own: call number n in training draws at
         ``dropfast.Key(seed, stream, n)``. Without a seed, masks follow `torch.manual_seed`.
+        Rank r of `torch.distributed` draws in stream ``stream + 2**32 * r``; a worker of a data
+        loader with the loader's own seed added to `seed`.
 
     Attributes
     ----------
@@ -88,7 +78,7 @@ class Dropout(_Seeded, nn.Dropout):
     Notes
     -----
     Nothing but the key is kept for the backward pass. Activation checkpointing calls a module a
-    second time in the backward pass: there leave `seed` out.
+    second time in the backward pass: there leave `seed` out; a module with one refuses that call.
 
     Examples
     --------
@@ -106,31 +96,31 @@ class Dropout(_Seeded, nn.Dropout):
     function = staticmethod(functional.dropout)
 
 
-class Dropout1d(_Seeded, nn.Dropout1d):
+class Dropout1d(_Module, nn.Dropout1d):
     """Drops whole channels of (N, C, L) or (C, L); parameters as `Dropout`."""
 
     function = staticmethod(functional.dropout1d)
 
 
-class Dropout2d(_Seeded, nn.Dropout2d):
+class Dropout2d(_Module, nn.Dropout2d):
     """Drops whole channels of (N, C, H, W) or (N, C, L); parameters as `Dropout`."""
 
     function = staticmethod(functional.dropout2d)
 
 
-class Dropout3d(_Seeded, nn.Dropout3d):
+class Dropout3d(_Module, nn.Dropout3d):
     """Drops whole channels of (N, C, D, H, W) or (C, D, H, W); parameters as `Dropout`."""
 
     function = staticmethod(functional.dropout3d)
 
 
-class AlphaDropout(_Seeded, nn.AlphaDropout):
+class AlphaDropout(_Module, nn.AlphaDropout):
     """Dropout that keeps mean 0 and variance 1 of SELU networks; parameters as `Dropout`."""
 
     function = staticmethod(functional.alpha_dropout)
 
 
-class FeatureAlphaDropout(_Seeded, nn.FeatureAlphaDropout):
+class FeatureAlphaDropout(_Module, nn.FeatureAlphaDropout):
     """Alpha dropout of whole channels of (N, C, ...); parameters as `Dropout`."""
 
     function = staticmethod(functional.feature_alpha_dropout)
