@@ -26,6 +26,9 @@ SHAPES = {
     "FeatureAlphaDropout": (4, 8, 3),
 }
 
+# PyTorch 2.4 warns of its own parts in checkpoints.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
+
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_forward_and_backward_share_the_mask_of_the_key(dtype):

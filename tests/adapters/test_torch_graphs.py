@@ -23,6 +23,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
+# What PyTorch 2.4 can't compile whole, whosever dropout it is.
+VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
+later = pytest.mark.skipif(VERSION < (2, 6), reason="PyTorch 2.6 or later")
+
 KEY = df.Key(seed=3, stream=1, step=2**63 + 4)
 SHAPES = {
     "dropout": (6, 5),
@@ -249,11 +253,15 @@ def test_compiled_with_shapes_that_change():
         assert (y == y[:, :, :1, :1]).all()
 
 
-def test_compiled_with_keys_and_seeds():
+@later
+def test_compiled_with_keys():
     assert torch.equal(
         compiled(lambda x: ours.dropout(x, 0.5, key=KEY))(torch.ones(64)),
         ours.dropout(torch.ones(64), 0.5, key=KEY),
     )
+
+
+def test_compiled_with_seeds():
     layer = ours.Dropout(0.5, seed=7, stream=2)
     call = compiled(layer)
     for step in range(4):
@@ -272,6 +280,7 @@ def test_compiled_in_place_and_eval():
     assert torch.allclose(compiled(network)(x), network(x))
 
 
+@later
 def test_compiled_backward_passes():
     network = torch.nn.Sequential(torch.nn.Linear(8, 64), ours.Dropout(0.5))
     with torch._dynamo.config.patch(compiled_autograd=True):
@@ -289,6 +298,7 @@ def test_compiled_backward_passes():
             assert torch.equal(network[0].bias.grad, 2.0 * (y != 0))
 
 
+@later
 def test_compiled_graphs_are_found_in_the_cache(tmp_path, monkeypatch):
     from torch._dynamo.utils import counters
 
@@ -301,6 +311,7 @@ def test_compiled_graphs_are_found_in_the_cache(tmp_path, monkeypatch):
         assert counters["aot_autograd"]["autograd_cache_hit"] == 1
 
 
+@later
 def test_compiled_attention():
     layer = torch.nn.TransformerEncoderLayer(16, 2, 32, dropout=0.5, batch_first=True)
     ours.replace_dropout(layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 
@@ -16,6 +17,9 @@ from torch import nn  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from dropfast import torch as ours  # noqa: E402
+
+# PyTorch 2.4 warns of its own parts in checkpoints.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
 
 
 class _Own(nn.Dropout):
@@ -96,7 +100,13 @@ def test_attention(need_weights, batch_first):
     assert module.state_dict().keys() == peer.state_dict().keys()
 
 
-def test_seeded_attention_and_recurrent_layers_repeat():
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_seeded_attention_and_recurrent_layers_repeat(device):
+    with torch.device(device) if device else contextlib.nullcontext():
+        seeded_layers_repeat()
+
+
+def seeded_layers_repeat():
     x = torch.randn(5, 3, 16)
     for make, calls in [
         (lambda: nn.MultiheadAttention(16, 2, dropout=0.5), 1),

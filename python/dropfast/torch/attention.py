@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as peer
 from torch.nn.modules import activation
+from torch.overrides import handle_torch_function
 
 from dropfast.torch import functional, tensors, twins
 from dropfast.torch.calls import is_foreign
@@ -65,13 +66,28 @@ def scaled_dot_product_attention(
     torch.Size([2, 4, 10, 8])
     """
     extra: dict[str, Any] = {"enable_gqa": True} if enable_gqa else {}
+    given = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
     if (
         not 0.0 < dropout_p <= 1.0
         or (is_causal and attn_mask is not None)
-        or any(is_foreign(x) or tensors.kind(x) is tensors.Kind.OTHER for x in (query, key, value))
-        or is_foreign(attn_mask)
+        or any(tensors.kind(x) is tensors.Kind.OTHER for x in given[:3])
+        or (attn_mask is not None and not tensors.is_tensor(attn_mask))
     ):
         return _attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **extra)
+    if is_foreign(query):
+        # A mode, a default device for example, sees the call and makes it without itself.
+        return handle_torch_function(  # type: ignore[no-any-return,unused-ignore]
+            scaled_dot_product_attention,
+            given,
+            query,
+            key,
+            value,
+            attn_mask,
+            dropout_p,
+            is_causal,
+            scale=scale,
+            **extra,
+        )
     if enable_gqa:
         key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
         value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.autograd.function import _SingleLevelFunction as SingleLevelFunction
@@ -116,23 +115,9 @@ def _batched(
     return torch.stack(found), 0
 
 
-def _batched_by_hand(
-    x: torch.Tensor, key: torch.Tensor, p: float, rule: int, shared: list[bool] | None = None
-) -> torch.Tensor:
-    """`_batched` as PyTorch 2.4 wants it, with the batches in their wrapping."""
-    functorch = torch._C._functorch
-    level = functorch.maybe_current_level()
-    (x, x_dim), (key, key_dim) = (functorch._unwrap_batched(each, level) for each in (x, key))
-    interpreter = retrieve_current_functorch_interpreter()
-    with interpreter.lower():
-        found, dim = _batched(None, (x_dim, key_dim), x, key, p, rule, shared)
-    return functorch._add_batch_dim(found, dim, level)  # type: ignore[no-any-return,unused-ignore]
-
-
 _LIBRARY.impl("dropout", _on_cpu, "CPU")
 _LIBRARY.impl("dropout", _differentiable, "Autograd")
 torch.library.register_fake("dropfast::dropout", _fake, lib=_LIBRARY)
+# Before PyTorch 2.5 a loop of its own goes over the batch.
 if hasattr(torch.library, "register_vmap"):
     torch.library.register_vmap("dropfast::dropout", _batched, lib=_LIBRARY)
-else:
-    _LIBRARY.impl("dropout", _batched_by_hand, "FuncTorchBatched")

@@ -47,9 +47,14 @@ def is_plain(x: torch.Tensor) -> bool:
         return False
 
 
+def is_tensor(x: object) -> bool:
+    """Whether this is a tensor of PyTorch's own classes, whatever it holds."""
+    return type(x) in _TYPES or type(x).__name__ in _TRACED_TYPES
+
+
 def kind(x: torch.Tensor) -> Kind:
     """Who can take this tensor, at leisure."""
-    if type(x) not in _TYPES and type(x).__name__ not in _TRACED_TYPES:
+    if not is_tensor(x):
         return Kind.OTHER
     fits = x.dtype in DTYPES and x.device.type == "cpu" and x.layout == _strided
     if not fits or x.is_nested:

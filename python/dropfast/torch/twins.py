@@ -23,6 +23,8 @@ def twin(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
         found.__defaults__,
         found.__closure__,
     )
+    # It may hand itself to what overrides it.
+    copy.__globals__[found.__name__] = copy
     copy.__kwdefaults__ = found.__kwdefaults__
     copy.__doc__ = found.__doc__
     return copy
