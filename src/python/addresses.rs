@@ -19,21 +19,10 @@ use crate::simd::aes_level;
 const CHUNK: usize = 2048;
 
 /// A key, or the seed of one.
-#[derive(FromPyObject)]
-pub enum Place<'py> {
-    /// All three numbers.
-    Key(Bound<'py, PyKey>),
-    /// The first.
-    Seed(u64),
-}
-
-impl Place<'_> {
-    /// The key meant.
-    pub fn key(&self) -> Key {
-        match self {
-            Place::Key(key) => key.get().0,
-            Place::Seed(seed) => Key::new(*seed, 0, 0),
-        }
+pub fn key_of(place: &Bound<'_, PyAny>) -> PyResult<Key> {
+    match place.cast::<PyKey>() {
+        Ok(key) => Ok(key.get().0),
+        Err(_) => Ok(Key::new(place.extract()?, 0, 0)),
     }
 }
 
@@ -107,9 +96,9 @@ pub fn _drop(
     y: usize,
     n: usize,
     p: f64,
-    key: Place<'_>,
+    key: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    dispatch(py, dtype, rule, p, key.key(), n, Dense(Memory { x, y }, n))
+    dispatch(py, dtype, rule, p, key_of(key)?, n, Dense(Memory { x, y }, n))
 }
 
 /// `n` elements side by side, made of one.
@@ -148,9 +137,9 @@ pub fn _drop_filled(
     y: usize,
     n: usize,
     p: f64,
-    key: Place<'_>,
+    key: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    dispatch(py, dtype, rule, p, key.key(), n, Filled(Memory { x, y }, n))
+    dispatch(py, dtype, rule, p, key_of(key)?, n, Filled(Memory { x, y }, n))
 }
 
 /// An array of any strides.
@@ -183,7 +172,7 @@ pub fn _drop_strided(
     y_strides: Vec<isize>,
     shared: Option<Vec<bool>>,
     p: f64,
-    key: Place<'_>,
+    key: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let axes = shape.len();
     if [x_strides.len(), y_strides.len(), shared.as_ref().map_or(axes, Vec::len)] != [axes; 3] {
@@ -204,7 +193,7 @@ pub fn _drop_strided(
     }
     layout.reverse();
     let elements = shape.iter().product();
-    dispatch(py, dtype, rule, p, key.key(), elements, Strided(Memory { x, y }, in_order_of_memory(layout)))
+    dispatch(py, dtype, rule, p, key_of(key)?, elements, Strided(Memory { x, y }, in_order_of_memory(layout)))
 }
 
 /// The loops in the order in which the output lies, where the innermost then has its noise side by side or shares it.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use pyo3::prelude::*;
 
-use super::addresses::Place;
+use super::addresses::key_of;
 use super::dropout::RELEASE;
 use crate::dense::activation::{Activation, activate, activate_backward};
 use crate::dropout as kernels;
@@ -41,9 +41,9 @@ struct Dropout {
 }
 
 impl Dropout {
-    fn new(p: f64, key: &Place<'_>) -> Self {
-        let decisions = Decisions { key: key.key(), threshold: Threshold::new(p), offset: 0 };
-        Self { decisions, scale: Scale::inverted(p) }
+    fn new(p: f64, key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let decisions = Decisions { key: key_of(key)?, threshold: Threshold::new(p), offset: 0 };
+        Ok(Self { decisions, scale: Scale::inverted(p) })
     }
 
     /// Drops elements `range` of an array, found at `x`, into `y`.
@@ -70,9 +70,9 @@ pub fn _dropout_add(
     y: usize,
     n: usize,
     p: f64,
-    key: Place<'_>,
-) {
-    let dropout = Dropout::new(p, &key);
+    key: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let dropout = Dropout::new(p, key)?;
     by_chunks(py, n, |range| {
         // SAFETY: the caller promises `n` elements at x, residual and y, which is apart from them, and `features`
         // at bias; chunks are apart.
@@ -92,6 +92,7 @@ pub fn _dropout_add(
             }
         }
     });
+    Ok(())
 }
 
 /// y = x + bias, from element `first` of an array whose rows have the bias' length.
@@ -134,8 +135,16 @@ impl Kernel for Gelu<'_> {
 /// y = dropout(gelu(x)), of `n` float32 elements.
 #[pyfunction]
 #[pyo3(signature = (approximate, x, y, n, p, key, /))]
-pub fn _gelu_dropout(py: Python<'_>, approximate: bool, x: usize, y: usize, n: usize, p: f64, key: Place<'_>) {
-    let dropout = Dropout::new(p, &key);
+pub fn _gelu_dropout(
+    py: Python<'_>,
+    approximate: bool,
+    x: usize,
+    y: usize,
+    n: usize,
+    p: f64,
+    key: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let dropout = Dropout::new(p, key)?;
     by_chunks(py, n, |range| {
         // SAFETY: the caller promises `n` elements at x and y, which are apart; chunks are apart.
         unsafe {
@@ -146,6 +155,7 @@ pub fn _gelu_dropout(py: Python<'_>, approximate: bool, x: usize, y: usize, n: u
             dropout.apply(&range, y, y);
         }
     });
+    Ok(())
 }
 
 /// dx = gelu'(x) dropout(dy), of `n` float32 elements.
@@ -160,9 +170,9 @@ pub fn _gelu_dropout_backward(
     dx: usize,
     n: usize,
     p: f64,
-    key: Place<'_>,
-) {
-    let dropout = Dropout::new(p, &key);
+    key: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let dropout = Dropout::new(p, key)?;
     by_chunks(py, n, |range| {
         // SAFETY: the caller promises `n` elements at x, dy and dx, which is apart from them; chunks are apart.
         unsafe {
@@ -175,4 +185,5 @@ pub fn _gelu_dropout_backward(
             dispatch(Gelu { approximate, x: saved, gradient: Some(gradient) });
         }
     });
+    Ok(())
 }

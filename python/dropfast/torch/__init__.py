@@ -37,6 +37,7 @@ from dropfast.torch.functional import (
     dropout3d,
     feature_alpha_dropout,
 )
+from dropfast.torch.fused import bias_dropout_add, dropout_add, gelu_dropout
 from dropfast.torch.modules import (
     AlphaDropout,
     Dropout,
@@ -64,11 +65,14 @@ __all__ = [
     "Replaced",
     "ReplacementReport",
     "alpha_dropout",
+    "bias_dropout_add",
     "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "dropout_add",
     "feature_alpha_dropout",
+    "gelu_dropout",
     "patched",
     "replace_dropout",
     "scaled_dot_product_attention",

@@ -21,6 +21,11 @@ _has_torch_function = torch._C._has_torch_function_unary
 _is_compiling = torch.compiler.is_compiling
 _is_plain = tensors.is_plain
 _grad_enabled = torch.is_grad_enabled
+_TYPES = tensors.TYPES
+
+# Below so many elements PyTorch's own dropout with its gradient is quicker than a node written in
+# Python (measured on one thread: 23.5 µs at 2^6 elements against 31.5, as much at 2^9).
+FEW = 1 << 9
 
 
 class Function(NamedTuple):
@@ -50,7 +55,13 @@ def drop(
     shared: Shared = None,
 ) -> torch.Tensor:
     """What all functions do. Axes in `shared` share their decisions."""
-    if _is_compiling() or _has_torch_function(x) or not _is_plain(x):
+    if _is_compiling() or _has_torch_function(x):
+        return _elsewhere(function, x, p, training, inplace, key, shared)
+    if type(x) in _TYPES and x.requires_grad and x.numel() < FEW and not inplace and key is None:
+        few = _grad_enabled() and type(p) is float and p < 1.0
+        if few and (shared is None or function.name != "dropout"):
+            return function.peer(x, p, training)
+    if not _is_plain(x):
         return _elsewhere(function, x, p, training, inplace, key, shared)
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = check_p(function, p)

@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 
 from dropfast.torch.kernels import DTYPES
 
-_TYPES = frozenset((torch.Tensor, torch.nn.Parameter))
+TYPES = frozenset((torch.Tensor, torch.nn.Parameter))
 _TRACED_TYPES = frozenset(("FakeTensor", "FunctionalTensor"))
 
 _transforms_active = torch._C._are_functorch_transforms_active
@@ -30,7 +30,7 @@ def is_plain(x: torch.Tensor) -> bool:
     """Whether the kernels can work on this tensor's memory here and now."""
     try:
         return (
-            type(x) in _TYPES
+            type(x) in TYPES
             and x.dtype in DTYPES
             and x.is_cpu
             and x.layout is _strided
@@ -49,7 +49,7 @@ def is_plain(x: torch.Tensor) -> bool:
 
 def is_tensor(x: object) -> bool:
     """Whether this is a tensor of PyTorch's own classes, whatever it holds."""
-    return type(x) in _TYPES or type(x).__name__ in _TRACED_TYPES
+    return type(x) in TYPES or type(x).__name__ in _TRACED_TYPES
 
 
 def kind(x: torch.Tensor) -> Kind:
