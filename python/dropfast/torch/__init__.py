@@ -49,6 +49,7 @@ from dropfast.torch.modules import (
 from dropfast.torch.patching import patched
 from dropfast.torch.recurrent import GRU, LSTM, RNN
 from dropfast.torch.replacing import Left, Replaced, ReplacementReport, replace_dropout
+from dropfast.torch.sequential import fit_sequential
 
 __all__ = [
     "GRU",
@@ -72,6 +73,7 @@ __all__ = [
     "dropout3d",
     "dropout_add",
     "feature_alpha_dropout",
+    "fit_sequential",
     "gelu_dropout",
     "patched",
     "replace_dropout",
