@@ -6,7 +6,8 @@ sigmoid, softmax, with Keras 3's defaults.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Function(Configurable):
 
     kind = "activation"
     # Layers share these objects.
-    until_built = ("name", "negative_slope", "alpha", "approximate")
+    until_built: ClassVar[tuple[str, ...]] = ("name", "negative_slope", "alpha", "approximate")
 
     def __init__(
         self,
@@ -87,15 +88,19 @@ class Function(Configurable):
         options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         return {**options, "approximate": True} if self.approximate else options
 
-    def __call__(self, x: Any) -> Any:
-        """activation(x); softmax runs over the last axis. Integers become float32.
+    def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any:
+        """activation(x), with other options where they are given; integers become float32.
 
-        On a symbolic tensor it is an `Activation` layer.
+        Softmax runs over an axis. On a symbolic tensor it is an `Activation` layer.
         """
+        if options:
+            return Function(self.name, **{**self.options, **options})(x)
         if isinstance(x, SymbolicTensor):
             from dropfast.layers import Activation
 
             return Activation(self)(x)
+        if axis != -1:
+            return np.moveaxis(self(np.moveaxis(np.asarray(x), axis, -1)), -1, axis)
         array = np.asarray(x)
         if array.dtype.kind in "iub":
             array = array.astype(np.float32)
@@ -113,6 +118,88 @@ class Function(Configurable):
         return repr(self.name) if not self.options else super().__repr__()
 
 
+class Call(Function):
+    """A function of your own of single numbers, as an activation; models with it run by layers.
+
+    Parameters
+    ----------
+    function
+        Maps an array to one of its shape, each number by itself.
+    derivative
+        Maps the same array to the slopes there; None takes differences of values in float64.
+
+    Raises
+    ------
+    TypeError
+        If `function` can't be called.
+
+    Examples
+    --------
+    >>> import numpy as np, dropfast as df
+    >>> square = df.activations.Call(np.square)
+    >>> x = np.array([3.0])
+    >>> square(x).tolist(), square.backward(x, square(x), np.ones(1)).round(6).tolist()
+    ([9.0], [6.0])
+    """
+
+    until_built: ClassVar[tuple[str, ...]] = ("function", "derivative")
+
+    def __init__(
+        self,
+        function: Callable[[Array], Array],
+        derivative: Callable[[Array], Array] | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"function must be callable. Received: function={function!r}")
+        if derivative is not None and not callable(derivative):
+            raise TypeError(f"derivative must be callable. Received: derivative={derivative!r}")
+        self.function, self.derivative, self.name = function, derivative, "call"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """None: there is nothing native about it."""
+        return {}
+
+    def __call__(self, x: ArrayLike, axis: int = -1, **options: Any) -> Array:
+        """The function's values, in the dtype of x."""
+        array = np.asarray(x)
+        array = array.astype(np.float32) if array.dtype.kind in "iub" else array
+        values = np.asarray(self.function(array, **options))
+        if values.shape != array.shape:
+            raise ValueError(
+                f"activation {self.function!r} must return the shape of its input, {array.shape}. "
+                f"Received: shape {values.shape}"
+            )
+        return values.astype(array.dtype, copy=False)
+
+    def backward(self, x: Array, y: Array, grad: Array) -> Array:
+        """The gradient times the slopes.
+
+        Raises
+        ------
+        ValueError
+            If values depend on more than their own number: differences don't tell slopes then.
+        """
+        if self.derivative is not None:
+            slopes: Array = np.asarray(self.derivative(x))
+        else:
+            wide = x.astype(np.float64)
+            alone = np.asarray(self.function(wide.reshape(-1, 1))).reshape(x.shape)
+            if not np.allclose(alone, self.function(wide), rtol=1e-5, atol=1e-7, equal_nan=True):
+                raise ValueError(
+                    f"activation {self.function!r} must map each number by itself, or have a "
+                    "derivative: activations.Call(function, derivative). Received: one that mixes"
+                )
+            step = 1e-5 * np.maximum(np.abs(wide), 1.0)
+            above, below = self.function(wide + step), self.function(wide - step)
+            slopes = (np.asarray(above) - np.asarray(below)) / (2.0 * step)
+        product: Array = (grad * slopes).astype(grad.dtype, copy=False)
+        return product
+
+    def __repr__(self) -> str:
+        return f"Call({getattr(self.function, '__name__', repr(self.function))})"
+
+
 linear = Function("linear")
 relu = Function("relu")
 leaky_relu = Function("leaky_relu")
@@ -125,8 +212,8 @@ sigmoid = Function("sigmoid")
 softmax = Function("softmax")
 
 
-def get(identifier: str | Function | None) -> Function:
-    """The activation that a name or object stands for; None is linear.
+def get(identifier: Any) -> Function:
+    """The activation that a name, object or function stands for; None is linear.
 
     Raises
     ------
@@ -144,4 +231,4 @@ def get(identifier: str | Function | None) -> Function:
         return identifier
     if identifier is None:
         return linear
-    return Function(identifier)
+    return Call(identifier) if callable(identifier) else Function(identifier)

@@ -14,6 +14,7 @@ from dropfast.configurable import Configurable, resolve
 from dropfast.training.exact import check_own
 
 _ALIASES = {
+    "bce": "BinaryCrossentropy",
     "mse": "MeanSquaredError",
     "mae": "MeanAbsoluteError",
 }

@@ -25,11 +25,20 @@ ARGUMENTS = {
     "decay_steps": 10,
     "first_decay_steps": 10,
     "decay_rate": 0.5,
+    "recall": 0.5,
+    "precision": 0.5,
+    "specificity": 0.5,
+    "sensitivity": 0.5,
+    "input_dim": 5,
+    "output_dim": 2,
+    "target_shape": (4,),
     "boundaries": [2, 4],
     "values": [0.1, 0.05, 0.01],
 }
 SPECIAL = {
     "metric.Call": {"function": lambda true, pred: abs(pred - true).mean(axis=-1)},
+    "activation.Call": {"function": np.tanh},
+    "layer.Lambda": {"function": np.tanh},
     "schedule.Call": {"function": lambda epoch: 0.25},
     "activation.Function": {"name": "elu"},
 }
@@ -69,6 +78,8 @@ def fitting_input(cls):
     rng = np.random.default_rng(0)
     for shape in SHAPES:
         x = rng.uniform(0.1, 1.0, shape).astype(np.float32)
+        # Categories are whole numbers.
+        x = np.floor(4 * x) if cls.__name__.endswith("Embedding") else x
         try:
             example(cls)(x)
         except (ValueError, TypeError):
@@ -79,5 +90,6 @@ def fitting_input(cls):
 
 def stack_around(layer, x):
     """Layers of a network that holds the layer."""
-    flat = [df.layers.Flatten()] if x.ndim > 2 else []
+    wide = x.ndim > 2 or isinstance(layer, df.layers.Embedding)
+    flat = [df.layers.Flatten()] if wide else []
     return [df.layers.Input(x.shape[1:]), layer, *flat, df.layers.Dense(3, name="last")]

@@ -9,10 +9,13 @@ from dropfast.layers.batch_normalization import BatchNormalization
 from dropfast.layers.dense import Dense
 from dropfast.layers.drop_connect import DropConnect
 from dropfast.layers.dropout import Dropout
+from dropfast.layers.embedding import Embedding
 from dropfast.layers.flatten import Flatten
 from dropfast.layers.gaussian_dropout import GaussianDropout
 from dropfast.layers.gaussian_noise import GaussianNoise
+from dropfast.layers.identity import Identity
 from dropfast.layers.input import Input
+from dropfast.layers.lambda_layer import Lambda
 from dropfast.layers.layer_normalization import LayerNormalization
 from dropfast.layers.merging import (
     Add,
@@ -32,7 +35,10 @@ from dropfast.layers.merging import (
     multiply,
     subtract,
 )
+from dropfast.layers.normalization import Normalization
+from dropfast.layers.prelu import PReLU
 from dropfast.layers.rescaling import Rescaling
+from dropfast.layers.reshape import Reshape
 from dropfast.layers.spatial_dropout import (
     SpatialDropout1D,
     SpatialDropout2D,
@@ -51,19 +57,25 @@ __all__ = [
     "Dot",
     "DropConnect",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "Identity",
     "Input",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
+    "PReLU",
     "Passage",
     "ReLU",
     "Rescaling",
+    "Reshape",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",

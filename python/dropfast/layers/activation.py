@@ -33,7 +33,7 @@ class Activation(Layer):
     [[0.0, 2.0]]
     """
 
-    def __init__(self, activation: str | activations.Function, **kwargs: Any) -> None:
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
 
@@ -55,7 +55,7 @@ class Activation(Layer):
         """An "activation" of the native network; softmax needs the rows to be vectors."""
         if self.activation.name == "softmax" and len(input_shape) != 2:
             return None
-        if not exact(self.activation):
+        if not exact(self.activation) or type(self.activation) is not activations.Function:
             return None
         return {
             "kind": "activation",

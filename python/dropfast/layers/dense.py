@@ -58,7 +58,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | activations.Function | None = None,
+        activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
@@ -143,7 +143,8 @@ class Dense(Layer):
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "dense" of the native network, where that knows the constraints."""
-        if len(input_shape) != 2 or not exact(self.activation):
+        known = type(self.activation) is activations.Function and exact(self.activation)
+        if len(input_shape) != 2 or not known:
             return None
         described = {
             "kind": "dense",

@@ -14,6 +14,14 @@ from dropfast.metrics.accuracy import (
     TopKCategoricalAccuracy,
 )
 from dropfast.metrics.base import Call, Mean, Metric
+from dropfast.metrics.confusion import (
+    F1Score,
+    FalseNegatives,
+    FalsePositives,
+    FBetaScore,
+    TrueNegatives,
+    TruePositives,
+)
 from dropfast.metrics.counts import Precision, Recall
 from dropfast.metrics.distance import (
     BinaryCrossentropy,
@@ -24,25 +32,43 @@ from dropfast.metrics.distance import (
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from dropfast.metrics.thresholds import (
+    AUC,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
 
 __all__ = [
+    "AUC",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "Call",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
     "Mean",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
     "Precision",
+    "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "for_loss",
     "get",
 ]
@@ -51,6 +77,8 @@ _ALIASES = {
     "mse": "MeanSquaredError",
     "mae": "MeanAbsoluteError",
     "rmse": "RootMeanSquaredError",
+    "bce": "BinaryCrossentropy",
+    "f1": "F1Score",
 }
 
 

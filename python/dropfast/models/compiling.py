@@ -218,6 +218,7 @@ class Compiled(Predicting):
             why = plan.obstacle or "the loss, which has a weight"
         if not why and loss.spec() is None:
             why = f"the loss: the native engine doesn't know {type(loss).__name__}"
+        why = why or optimizer.obstacle()
         optimizer.build(self.trainable_weights)
         self._training_obstacle, self._looked = why, seen
 

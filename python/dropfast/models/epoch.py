@@ -159,6 +159,8 @@ def _run(
     x, y, weights, order = part
     optimizer, plan = model.optimizer, model.plan
     step = optimizer.iterations
+    # Averages of weights are taken after each step.
+    batches = 1 if optimizer.use_ema else batches
     picked = order[start * batch_size : (start + batches) * batch_size]
     outputs = None
     if tally.wants_outputs:
@@ -178,6 +180,8 @@ def _run(
     )
     steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
     optimizer.iterations = step + steps
+    if optimizer.use_ema:
+        optimizer.average(step + steps)
     rows = min(steps * batch_size, len(picked))
     tally.add(total, rows, correct)
     if outputs is not None:

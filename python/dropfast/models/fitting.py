@@ -174,6 +174,7 @@ class Fitting(Compiled):
                 hooks.call("epoch_end", epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize_variable_values()
             hooks.call("train_end", logs)
         finally:
             last_good.close()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dropfast import _core
 from dropfast.arrays import Array, zeros
+from dropfast.checks import check_flag, check_integer, check_name, check_number
 from dropfast.configurable import Configurable
 from dropfast.optimizers import schedules
 
@@ -33,6 +34,17 @@ class Optimizer(Configurable):
         Largest magnitude of any entry of a gradient.
     global_clipnorm
         Largest norm of all gradients together.
+    use_ema
+        Whether moving averages of the weights are kept, which are the weights once `fit` ends.
+    ema_momentum
+        Share of an average that each step keeps.
+    ema_overwrite_frequency
+        After how many steps the averages become the weights each time; None for at the end only.
+    loss_scale_factor
+        For compatibility, without effect: there is no half precision to protect.
+    gradient_accumulation_steps
+        How many batches make one step, with the mean of their gradients; at least 2. Models with it
+        train layer by layer.
     name
         A name, for your own use.
 
@@ -66,12 +78,25 @@ class Optimizer(Configurable):
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
-        *,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **old: Any,
     ) -> None:
         self.learning_rate = _old_spellings(type(self).__name__, learning_rate, old)
-        self.name = name
+        self.name = None if name is None else check_name(name)
+        self.use_ema = check_flag("use_ema", use_ema)
+        self.ema_momentum = check_number("ema_momentum", ema_momentum, 0.0, below=1.0)
+        self.ema_overwrite_frequency = _or_none(
+            "ema_overwrite_frequency", ema_overwrite_frequency, 1
+        )
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = _or_none(
+            "gradient_accumulation_steps", gradient_accumulation_steps, 2
+        )
         self.weight_decay = None if weight_decay is None else in_range("weight_decay", weight_decay)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {name: value for name, value in clips.items() if value is not None}
@@ -140,6 +165,62 @@ class Optimizer(Configurable):
         """How many arrays of state a weight array has."""
         raise NotImplementedError(f"{type(self).__name__} must define slots()")
 
+    def all_slots(self) -> int:
+        """The same with a sum of gradients and an average, where there are such."""
+        return self.slots() + bool(self.gradient_accumulation_steps) + self.use_ema
+
+    def first_state(self, slot: int, weight: Array) -> Array:
+        """A weight array's state before the first step."""
+        state = zeros(weight.shape, weight.dtype)
+        if self.use_ema and slot == self.all_slots() - 1:
+            state[...] = weight
+        return state
+
+    def obstacle(self) -> str:
+        """Why the native engine can't train with it, or ""."""
+        if self.gradient_accumulation_steps:
+            return "the optimizer: gradient_accumulation_steps"
+        return ""
+
+    def average(self, steps: int) -> None:
+        """Take the weights into their averages, after step number `steps`."""
+        often = self.ema_overwrite_frequency
+        for weight, average in zip(self._params, self.state[-1], strict=True):
+            share = average.dtype.type(self.ema_momentum if steps > 1 else 0.0)
+            average *= share
+            average += weight * (1 - share)
+            if often and steps % often == 0:
+                weight[...] = average
+
+    def finalize_variable_values(self) -> None:
+        """Make the averages the weights, where there are such; `fit` does so at its end."""
+        if self.use_ema and self.state:
+            for weight, average in zip(self._params, self.state[-1], strict=True):
+                weight[...] = average
+
+    def accumulate(self, gradients: Sequence[Array], step: int) -> list[Array] | None:
+        """The mean gradients of this step of the optimizer, or None if more batches belong to it.
+
+        Parameters
+        ----------
+        gradients
+            Of one batch.
+        step
+            How many batches were before it.
+        """
+        count = self.gradient_accumulation_steps
+        if not count:
+            return list(gradients)
+        sums = self.state[self.slots()]
+        for total, gradient in zip(sums, gradients, strict=True):
+            total += gradient
+        if (step + 1) % count:
+            return None
+        means = [total / total.dtype.type(count) for total in sums]
+        for total in sums:
+            total[...] = 0
+        return means
+
     def build(self, params: Sequence[Array]) -> None:
         """Make the state for weight arrays; what it holds for one of them already is kept.
 
@@ -149,20 +230,20 @@ class Optimizer(Configurable):
             If it has trained other arrays: moments and steps of one model mean nothing to another.
         """
         known = {id(w): i for i, w in enumerate(self._params)}
-        if [*known] == [id(w) for w in params] and len(self.state) == self.slots():
+        if [*known] == [id(w) for w in params] and len(self.state) == self.all_slots():
             return
         if self.iterations and known and params and not any(id(w) in known for w in params):
             raise ValueError(
                 "optimizer must be new, or the one this model was trained with. Received: "
                 f"{self!r} after {self.iterations} steps with another model"
             )
-        old = self.state if len(self.state) == self.slots() else []
+        old = self.state if len(self.state) == self.all_slots() else []
         self.state = [
             [
-                old[slot][known[id(w)]] if old and id(w) in known else zeros(w.shape, w.dtype)
+                old[slot][known[id(w)]] if old and id(w) in known else self.first_state(slot, w)
                 for w in params
             ]
-            for slot in range(self.slots())
+            for slot in range(self.all_slots())
         ]
         self._params = list(params)
 
@@ -170,7 +251,7 @@ class Optimizer(Configurable):
         """Set a hyperparameter; one that would need other state is refused once there is state."""
         before = self.__dict__[name]
         super()._set_attribute(name, value)
-        if self.state and self.slots() not in (0, len(self.state)):
+        if self.state and self.all_slots() not in (0, len(self.state)):
             object.__setattr__(self, name, before)
             raise AttributeError(
                 f"{name} of {self!r} is read-only once its state is made: compile with a new "
@@ -227,6 +308,10 @@ def _old_spellings(owner: str, learning_rate: LearningRate, old: dict[str, Any])
     warnings.warn("lr is now called learning_rate", DeprecationWarning, stacklevel=4)
     rate: LearningRate = old["lr"]
     return rate
+
+
+def _or_none(name: str, value: int | None, least: int) -> int | None:
+    return None if value is None else check_integer(name, value, least)
 
 
 def _norm(gradients: Sequence[Array]) -> float:

@@ -149,7 +149,7 @@ class Native:
         spec: Mapping[str, Any] = loss.spec() or {}
         return self.network.train(
             self.params,
-            optimizer.state,
+            optimizer.state[: optimizer.slots()],
             x,
             y,
             order=run.order,

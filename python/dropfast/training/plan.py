@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dropfast import schedules
 from dropfast.arrays import Array, Shape
 from dropfast.graph import Graph
-from dropfast.layers import Dense, Flatten, Rescaling
+from dropfast.layers import Dense, Flatten, Identity, Normalization, Rescaling, Reshape
 from dropfast.layers.base import Passage
 from dropfast.random import Key
 from dropfast.training.columns import Columns
@@ -234,7 +234,7 @@ def _described(
     if layer.stochastic and place.acts not in ((True, False), (False, False)):
         return None, f"{name}, which acts at inference too"
     idle = not any(place.acts) and layer.idle_at_inference
-    if (isinstance(layer, Flatten) and exact(layer)) or idle:
+    if (isinstance(layer, Flatten | Identity | Reshape) and exact(layer)) or idle:
         return None, ""
     why = why_not(layer)
     described = None if why else layer.native(place.input_shape)
@@ -265,9 +265,11 @@ def _preparation(places: Sequence[Place]) -> int:
     # The native network rescales once, while it gathers rows; frozen weights are foreign to it.
     layers = [place.layer for place in places[:count]]
     rescalings = sum(isinstance(layer, Rescaling) for layer in layers)
-    frozen = any(layer.weights for layer in layers)
+    frozen = any(layer.weights or type(layer) is Normalization for layer in layers)
     if frozen and not any(isinstance(place.layer, Dense) for place in places[count:]):
-        count = next(i for i, layer in enumerate(layers) if layer.weights)
+        count = next(
+            i for i, layer in enumerate(layers) if layer.weights or type(layer) is Normalization
+        )
         frozen = False
     return count if rescalings > 1 or frozen else 0
 
@@ -277,7 +279,7 @@ def _prepares(place: Place, number: int) -> bool:
     layer = place.layer
     if place.sources != (number,) or not exact(layer):
         return False
-    return isinstance(layer, Flatten | Rescaling) or (
+    return isinstance(layer, Flatten | Identity | Normalization | Rescaling | Reshape) or (
         type(layer) is Dense and not place.trainable and exact(layer.activation)
     )
 

@@ -235,7 +235,7 @@ class Stepwise:
         for number, part in zip(plan.outputs, plan.columns_out.split(gradient), strict=True):
             known = given.get(number)
             given[number] = part if known is None else known + part
-        backward(plan.places, plan.inputs, given, passages)
+        backward(plan.places, plan.inputs, given, passages, to_inputs=False)
         found: dict[int, Array] = {}
         for place, passage in zip(reversed(plan.places), reversed(passages), strict=True):
             for weight in place.layer._weights:
@@ -276,9 +276,13 @@ class Stepwise:
             if weight.regularizer is not None:
                 gradient = gradient + weight.regularizer.gradient(weight.value)
             gradients.append(np.ascontiguousarray(gradient))
-        for i, gradient in enumerate(optimizer.clip(gradients)):
+        ready = optimizer.accumulate(gradients, step)
+        if ready is None:
+            return
+        step = step // (optimizer.gradient_accumulation_steps or 1)
+        for i, gradient in enumerate(optimizer.clip(ready)):
             weight = trainable[i]
-            state = [slot[i] for slot in optimizer.state]
+            state = [slot[i] for slot in optimizer.state[: optimizer.slots()]]
             optimizer.update(weight.value, gradient, state, learning_rate, step + 1)
             if weight.constraint is not None:
                 weight.value[...] = weight.constraint(weight.value)

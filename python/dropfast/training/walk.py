@@ -109,12 +109,20 @@ def backward(
     inputs: int,
     gradients: dict[int, Array],
     passages: Sequence[Passage],
+    to_inputs: bool = True,
 ) -> dict[int, Array]:
-    """Gradients of the inputs by number, from those of the outputs; weights' go to `passages`."""
+    """Gradients of the inputs by number, from those of the outputs; weights' go to `passages`.
+
+    Without `to_inputs` the way back ends where no layer before learns.
+    """
+    learns = [to_inputs] * inputs
+    for place in places:
+        before = any(learns[source] for source in place.sources)
+        learns.append(before or bool(place.layer._weights))
     for number in reversed(range(len(places))):
         place, passage = places[number], passages[number]
         gradient = gradients.pop(inputs + number, None)
-        if gradient is None:
+        if gradient is None or not learns[inputs + number]:
             continue
         back = place.layer.gradient(np.ascontiguousarray(gradient), passage)
         parts = back if place.layer.merges else [back]
