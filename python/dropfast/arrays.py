@@ -41,6 +41,10 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 def as_numeric(name: str, x: ArrayLike) -> Array:
     """`x` as an array of numbers or booleans; memory maps stay what they are."""
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise ValueError(f"{name} must have no masked entries: fill them. Received: some")
+        x = x.data
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} must hold numbers. Received: dtype={array.dtype}")

@@ -46,6 +46,8 @@ class Attributed:
     until_built: ClassVar[tuple[str, ...]] = ()
     # State, not settings: what models do at every step needs no second look.
     moving: ClassVar[frozenset[str]] = frozenset()
+    # Whether plans depend on objects of the class.
+    planned: ClassVar[bool] = True
     # Where a class is one of this package's: the one whose constructor checks.
     checked_by: ClassVar[type | None] = None
 
@@ -57,7 +59,8 @@ class Attributed:
             self._set_attribute(name, value)
         else:
             object.__setattr__(self, name, value)
-        changes.note()
+        if type(self).planned:
+            changes.note()
 
     def _set_attribute(self, name: str, value: Any) -> None:
         """Set an attribute that is there already."""

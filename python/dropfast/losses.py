@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from dropfast import _core
 from dropfast.arrays import Array
+from dropfast.checks import check_flag, check_number
 from dropfast.configurable import Configurable, resolve
+from dropfast.matching import as_labels, as_predictions, as_row_weights, as_values
 from dropfast.training.exact import check_own
 
 _ALIASES = {
@@ -46,6 +48,8 @@ class Loss(Configurable):
     kind = "loss"
     target: ClassVar[str] = "values"
     native_name: ClassVar[str] = ""
+    # Whether values of y_true are probabilities, in [0, 1].
+    takes_probabilities: ClassVar[bool] = False
 
     def spec(self) -> dict[str, Any] | None:
         """The loss as the native module takes it; None if that doesn't know it."""
@@ -80,19 +84,31 @@ class Loss(Configurable):
         float
             sum(weight * loss) / n.
         """
-        pred = np.asarray(y_pred)
-        pred = pred.astype(np.float32) if pred.dtype.kind in "iub" else pred
-        rows = self.call(self.as_target(y_true, pred), pred)
-        if sample_weight is not None:
-            rows = rows * np.asarray(sample_weight, np.float64)
-        return float(rows.mean())
+        rows = _rows(self, y_true, y_pred)
+        weights = as_row_weights(sample_weight, len(rows))
+        return float((rows if weights is None else rows * weights).mean())
 
     def as_target(self, y_true: ArrayLike, pred: Array) -> Array:
         """Targets in the form that `call` takes: int64 labels, or values like the predictions."""
-        array = np.asarray(y_true)
+        rows, units = len(pred), pred.shape[-1]
         if self.target == "labels":
-            return array.reshape(len(array)).astype(np.int64)
-        return array.astype(pred.dtype).reshape(pred.shape if array.size == pred.size else -1)
+            return as_labels(y_true, rows, units)
+        values = as_values(y_true, rows, units)
+        self.check_values("y_true", values)
+        return values.astype(pred.dtype, copy=False)
+
+    def check_values(self, name: str, values: Array) -> None:
+        """Refuse targets that the loss isn't made for; the first bad row is named."""
+        if not self.takes_probabilities or not values.size:
+            return
+        with np.errstate(invalid="ignore"):
+            bad = ~((values >= 0) & (values <= 1)).reshape(len(values), -1).all(axis=-1)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{name} must hold probabilities in [0, 1] for {type(self).__name__}. "
+                f"Received: {values[row].tolist()} in row {row}"
+            )
 
 
 class _Native(Loss):
@@ -110,15 +126,44 @@ class _Native(Loss):
 
 
 class _CrossEntropy(_Native):
+    takes_probabilities = True
+
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        if not 0.0 <= label_smoothing < 1.0:
-            raise ValueError(
-                f"label_smoothing must be in [0, 1). Received: label_smoothing={label_smoothing!r}"
-            )
-        self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+        self.from_logits = check_flag("from_logits", from_logits)
+        self.label_smoothing = float(check_number("label_smoothing", label_smoothing, 0.0, 1.0))
 
 
-class SparseCategoricalCrossentropy(_CrossEntropy):
+class _Categorical(_CrossEntropy):
+    """Predictions are divided by their sum before they are taken for probabilities, as in Keras.
+
+    Outputs that are none, such as sigmoid's, could else lower the loss by growing.
+    """
+
+    def call(self, y_true: Array, y_pred: Array) -> NDArray[np.float64]:
+        """Loss of each row, shape (n,)."""
+        return super().call(y_true, y_pred if self.from_logits else _shares(y_pred)[0])
+
+    def gradient(self, y_true: Array, y_pred: Array, weights: Array) -> Array:
+        """Gradient of sum(weights * losses) with respect to y_pred."""
+        if self.from_logits:
+            return super().gradient(y_true, y_pred, weights)
+        shares, total = _shares(y_pred)
+        slope = super().gradient(y_true, shares, weights)
+        # Where the clip acts the slope is 0, whatever it is multiplied with.
+        moved = np.multiply(slope, shares, out=np.zeros_like(slope), where=slope != 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            through: Array = (slope - moved.sum(axis=-1, keepdims=True)) / total
+        return through
+
+
+def _shares(y_pred: Array) -> tuple[Array, Array]:
+    """Predictions divided by their sum, and the sum (n, 1)."""
+    total = y_pred.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.ascontiguousarray(y_pred / total), total
+
+
+class SparseCategoricalCrossentropy(_Categorical):
     """-log of the label's probability; y_true holds labels in [0, units).
 
     Parameters
@@ -139,8 +184,11 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
     target = "labels"
     native_name = "sparse_categorical_crossentropy"
 
+    def __init__(self, from_logits: bool = False, *, label_smoothing: float = 0.0) -> None:
+        super().__init__(from_logits, label_smoothing)
 
-class CategoricalCrossentropy(_CrossEntropy):
+
+class CategoricalCrossentropy(_Categorical):
     """-sum of target * log(probability); y_true holds one row of probabilities a sample.
 
     Parameters are those of `SparseCategoricalCrossentropy`.
@@ -209,9 +257,7 @@ class Huber(_Native):
     native_name = "huber"
 
     def __init__(self, delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise ValueError(f"delta must be positive. Received: delta={delta!r}")
-        self.delta = float(delta)
+        self.delta = float(check_number("delta", delta, positive=True))
 
 
 def get(identifier: Any) -> Loss:
@@ -242,8 +288,9 @@ def get(identifier: Any) -> Loss:
 
 
 def _rows(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
-    pred = np.asarray(y_pred)
-    pred = pred.astype(np.float32) if pred.dtype.kind in "iub" else pred
+    pred = as_predictions(y_pred)
+    if not len(pred):
+        raise ValueError("y_pred must have at least one row. Received: 0 rows")
     return loss.call(loss.as_target(y_true, pred), pred)
 
 

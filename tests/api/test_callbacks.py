@@ -55,7 +55,11 @@ def test_early_stopping_waits_and_restores(run, data, make, same):
         ({"patience": 1, "mode": "max"}, [1, 2, 3], 3),
         ({"monitor": "val_accuracy", "patience": 1}, [0.5, 0.4, 0.9], 2),
         ({"patience": 1, "start_from_epoch": 2}, [1, 2, 3, 4, 5], 4),
-        ({"patience": 2, "baseline": 0.5}, [0.9, 0.8, 0.7], 2),
+        # As Keras: what improves is never the end, even short of the baseline.
+        ({"patience": 2, "baseline": 0.5}, [0.9, 0.8, 0.7], 3),
+        ({"patience": 2, "baseline": 0.5}, [0.9, 0.8, 0.9, 0.9], 3),
+        ({"patience": 0}, [1.0, 0.9, 0.8, 0.8, 0.7], 4),
+        ({"patience": 0, "baseline": 2.0}, [1.0, 0.9, 0.9, 0.8], 3),
     ],
 )
 def test_early_stopping_settings(run, settings, values, epochs):
@@ -182,8 +186,10 @@ def test_hooks_are_called_in_order(make, data):
         "on_train_begin",
         "on_epoch_begin",
         "on_train_batch_begin",
+        "on_batch_begin",
         "on_train_batch_end",
         "on_train_batch_begin",
+        "on_batch_begin",
         "on_train_batch_end",
         "on_epoch_end",
         "on_train_end",

@@ -171,7 +171,9 @@ def test_accuracy_takes_the_form_of_the_loss():
         M.SparseCategoricalAccuracy
     )
     assert type(pick("acc", LO.CategoricalCrossentropy(), 3)) is M.CategoricalAccuracy
-    assert type(pick("accuracy", LO.BinaryCrossentropy(), 3)) is M.BinaryAccuracy
+    # Keras 3 goes by shapes: only a single unit is binary.
+    assert type(pick("accuracy", LO.BinaryCrossentropy(), 3)) is M.CategoricalAccuracy
+    assert type(pick("accuracy", LO.BinaryCrossentropy(), 1)) is M.BinaryAccuracy
     assert type(pick("accuracy", LO.MeanSquaredError(), 1)) is M.BinaryAccuracy
     assert pick("acc", LO.CategoricalCrossentropy(), 3).name == "acc"
 

@@ -12,7 +12,7 @@ L = df.layers
 
 def classifier(metrics=("accuracy",), weighted=("accuracy",), rate=0.0, stepwise=()):
     layers = [L.Dropout(rate)] if rate else []
-    model = df.Sequential([*layers, L.Dense(3, "softmax"), *stepwise], seed=1)
+    model = df.Sequential([*layers, *stepwise, L.Dense(3, "softmax")], seed=1)
     model.compile(
         df.optimizers.SGD(0.0),
         "sparse_categorical_crossentropy",

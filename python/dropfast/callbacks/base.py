@@ -67,9 +67,17 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """A batch starts; they count from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """A batch is over; logs hold the epoch's means so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """An older name of `on_train_batch_begin`, which calls it."""
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """An older name of `on_train_batch_end`, which calls it."""
 
     def on_test_begin(self, logs: Logs = None) -> None:
         """An evaluation starts."""
@@ -77,8 +85,20 @@ class Callback:
     def on_test_end(self, logs: Logs = None) -> None:
         """An evaluation is over."""
 
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """A batch of an evaluation starts."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """A batch of an evaluation is over; logs hold the means so far."""
+
     def on_predict_begin(self, logs: Logs = None) -> None:
         """A prediction starts."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """A batch of a prediction starts."""
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """A batch of a prediction is over; logs hold its "outputs"."""
 
     def on_predict_end(self, logs: Logs = None) -> None:
         """A prediction is over."""
@@ -101,6 +121,13 @@ def as_list(callbacks: Any) -> list[Any]:
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         return [callbacks]
     return [found for entry in callbacks for found in as_list(entry)]
+
+
+def told(callbacks: Any, model: Sequential, params: Mapping[str, Any]) -> CallbackList:
+    """Callbacks as a list; one that a fit hands over knows its model and what it trains."""
+    if isinstance(callbacks, CallbackList):
+        return callbacks
+    return CallbackList(callbacks, model, params)
 
 
 class CallbackList:
@@ -131,10 +158,17 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)
-        self.wants_batches = any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
+        self.wants_batches = self.wants(
+            "train_batch_begin", "train_batch_end", "batch_begin", "batch_end"
+        )
+
+    def wants(self, *hooks: str) -> bool:
+        """Whether a callback has one of these hooks of its own, in its class or on itself."""
+        return any(
+            f"on_{hook}" in vars(callback)
+            or getattr(type(callback), f"on_{hook}") is not getattr(Callback, f"on_{hook}")
             for callback in self.callbacks
-            for hook in ("on_train_batch_begin", "on_train_batch_end")
+            for hook in hooks
         )
 
     def call(self, hook: str, *arguments: Any) -> None:

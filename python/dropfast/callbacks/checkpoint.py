@@ -46,6 +46,7 @@ class ModelCheckpoint(Callback):
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
+        *,
         mode: Mode = "auto",
         initial_value_threshold: float | None = None,
     ) -> None:

@@ -6,6 +6,7 @@ import csv
 import os
 
 from dropfast.callbacks.base import Callback, Logs
+from dropfast.checks import check_flag, check_name
 
 
 class CSVLogger(Callback):
@@ -37,7 +38,10 @@ class CSVLogger(Callback):
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
         super().__init__()
-        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        self.filename, self.append = os.fspath(filename), check_flag("append", append)
+        self.separator = check_name(separator, "separator")
+        if len(separator) != 1:
+            raise ValueError(f"separator must be one character. Received: separator={separator!r}")
         self._names: list[str] = []
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -58,5 +62,8 @@ class CSVLogger(Callback):
             writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
             if not self._names:
                 self._names = list(values)
+                if self.params.get("validation") and not any(n[:4] == "val_" for n in values):
+                    # The first epoch may be one that isn't validated.
+                    self._names += [f"val_{name}" for name in values]
                 writer.writerow(["epoch", *self._names])
             writer.writerow([epoch, *(values.get(name, "NA") for name in self._names)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dropfast.callbacks.base import Callback, Logs
+from dropfast.callbacks.base import Callback
 
 Hook = Callable[..., Any]
 
@@ -19,11 +19,15 @@ class LambdaCallback(Callback):
         Functions of (epoch, logs).
     on_train_begin, on_train_end
         Functions of (logs).
+    on_train_batch_begin, on_train_batch_end
+        Functions of (batch, logs); training comes back to Python after every batch then.
+    **kwargs
+        Any other hook of `Callback` by its name.
 
-    Notes
-    -----
-    For functions of single batches derive from `Callback`: that they slow training down should be
-    seen in the code.
+    Raises
+    ------
+    TypeError
+        If one of them is no hook or no function.
 
     Examples
     --------
@@ -43,32 +47,25 @@ class LambdaCallback(Callback):
         on_epoch_end: Hook | None = None,
         on_train_begin: Hook | None = None,
         on_train_end: Hook | None = None,
+        on_train_batch_begin: Hook | None = None,
+        on_train_batch_end: Hook | None = None,
+        **kwargs: Hook | None,
     ) -> None:
         super().__init__()
-        self._hooks = {
-            "epoch_begin": on_epoch_begin,
-            "epoch_end": on_epoch_end,
-            "train_begin": on_train_begin,
-            "train_end": on_train_end,
+        given = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **kwargs,
         }
-
-    def _call(self, hook: str, *arguments: Any) -> None:
-        function = self._hooks[hook]
-        if function is not None:
-            function(*arguments)
-
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Call the function."""
-        self._call("epoch_begin", epoch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Call the function."""
-        self._call("epoch_end", epoch, logs)
-
-    def on_train_begin(self, logs: Logs = None) -> None:
-        """Call the function."""
-        self._call("train_begin", logs)
-
-    def on_train_end(self, logs: Logs = None) -> None:
-        """Call the function."""
-        self._call("train_end", logs)
+        for name, function in given.items():
+            if not (name.startswith("on_") and hasattr(Callback, name)):
+                raise TypeError(f"{name} must be a hook of Callback. Received: {name}={function!r}")
+            if function is None:
+                continue
+            if not callable(function):
+                raise TypeError(f"{name} must be a function. Received: {name}={function!r}")
+            setattr(self, name, function)

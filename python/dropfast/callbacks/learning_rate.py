@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
+from dropfast.checks import check_integer, check_number
 from dropfast.optimizers import schedules
 
 
@@ -53,7 +54,7 @@ class LearningRateScheduler(Callback):
         super().__init__()
         if not callable(schedule):
             raise TypeError(f"schedule must be callable. Received: schedule={schedule!r}")
-        self.schedule, self.verbose = schedule, verbose
+        self.schedule, self.verbose = schedule, check_integer("verbose", verbose)
         try:
             self._two = len(inspect.signature(schedule).parameters) != 1
         except ValueError:
@@ -112,11 +113,12 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0.0 <= factor < 1.0:
-            raise ValueError(f"factor must be in [0, 1). Received: factor={factor!r}")
         self.monitor = Monitor(monitor, mode, min_delta)
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+        self.factor = check_number("factor", factor, 0.0, 1.0)
+        self.patience = check_integer("patience", patience)
+        self.verbose = check_integer("verbose", verbose)
+        self.cooldown = check_integer("cooldown", cooldown)
+        self.min_lr = check_number("min_lr", min_lr, 0.0)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Start anew."""

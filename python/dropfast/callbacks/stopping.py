@@ -9,6 +9,7 @@ import numpy as np
 
 from dropfast.arrays import Array
 from dropfast.callbacks.base import Callback, Logs
+from dropfast.checks import check_choice, check_flag, check_integer, check_name, check_number
 
 Mode = Literal["auto", "min", "max"]
 
@@ -32,8 +33,9 @@ class Monitor:
     """
 
     def __init__(self, name: str, mode: Mode = "auto", min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode must be 'auto', 'min' or 'max'. Received: mode={mode!r}")
+        check_name(name, "monitor")
+        check_choice("mode", mode, ("auto", "min", "max"))
+        check_number("min_delta", min_delta)
         rising = ("accuracy", "acc", "precision", "recall", "r2_score", "auc", "f1_score")
         if mode == "auto":
             mode = "max" if name.endswith(rising) else "min"
@@ -109,9 +111,11 @@ class EarlyStopping(Callback):
     ) -> None:
         super().__init__()
         self.monitor = Monitor(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.patience = check_integer("patience", patience)
+        self.verbose = check_integer("verbose", verbose)
+        self.baseline = None if baseline is None else check_number("baseline", baseline)
+        self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
+        self.start_from_epoch = check_integer("start_from_epoch", start_from_epoch)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Start anew."""
@@ -135,6 +139,7 @@ class EarlyStopping(Callback):
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self.monitor.better(value, self.baseline):
                 self.wait = 0
+            return
         if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch, self.model.stop_training = epoch, True
 

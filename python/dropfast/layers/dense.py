@@ -64,6 +64,7 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        *,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
         **kwargs: Any,

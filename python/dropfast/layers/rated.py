@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from dropfast import schedules
+from dropfast.checks import check_integer
 from dropfast.layers.base import Passage
 from dropfast.random import check_seed
 
@@ -51,12 +52,9 @@ def check_noise_shape(noise_shape: Sequence[int | None] | None) -> tuple[int | N
     if noise_shape is None:
         return None
     try:
-        entries = tuple(None if entry is None else int(entry) for entry in noise_shape)
+        return tuple(None if n is None else check_integer("", n, least=1) for n in noise_shape)
     except (TypeError, ValueError):
-        entries = (0,)
-    if any(entry is not None and entry < 1 for entry in entries):
         raise ValueError(
             "noise_shape must hold positive integers and None. "
             f"Received: noise_shape={noise_shape!r}"
-        )
-    return entries
+        ) from None

@@ -17,10 +17,11 @@ class _SpatialDropout(Dropout):
     def __init__(
         self,
         rate: Rate | Any,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
         seed: int | None = None,
-        data_format: Literal["channels_last", "channels_first"] = "channels_last",
         **kwargs: Any,
     ) -> None:
+        data_format = "channels_last" if data_format is None else data_format
         if data_format not in ("channels_last", "channels_first"):
             raise ValueError(
                 "data_format must be 'channels_last' or 'channels_first'. "
@@ -77,6 +78,16 @@ class SpatialDropout1D(_SpatialDropout):
     """
 
     spatial = 1
+
+    def __init__(
+        self,
+        rate: Rate | Any,
+        seed: int | None = None,
+        *,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, data_format, seed, **kwargs)
 
 
 class SpatialDropout2D(_SpatialDropout):

@@ -120,10 +120,11 @@ def for_loss(identifier: Any, loss: losses.Loss, units: int) -> Metric:
         metric.name = identifier
         return metric
     what = short[identifier.lower()].capitalize()
-    if loss.target == "labels":
-        prefix = "SparseCategorical"
-    elif isinstance(loss, losses.BinaryCrossentropy) or units == 1:
+    # Keras 3 goes by shapes alone: one unit, a label a row, or as many values as units.
+    if units == 1:
         prefix = "Binary"
+    elif loss.target == "labels":
+        prefix = "SparseCategorical"
     else:
         prefix = "Categorical"
     metric = get(f"{prefix}{what}")

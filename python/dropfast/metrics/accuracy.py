@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dropfast.arrays import Array
+from dropfast.checks import check_integer, check_number
 from dropfast.metrics.base import Metric
 
 
@@ -20,9 +21,11 @@ class SparseCategoricalAccuracy(Metric):
     0.5
     """
 
+    target = "labels"
+
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """1 where right."""
-        right: Array = y_pred.argmax(axis=-1) == y_true.reshape(len(y_pred))
+        right: Array = y_pred.argmax(axis=-1) == y_true
         return right
 
 
@@ -37,6 +40,8 @@ class CategoricalAccuracy(Metric):
     >>> round(metric.result(), 4)
     0.5
     """
+
+    target = "values"
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """1 where right."""
@@ -56,14 +61,16 @@ class BinaryAccuracy(Metric):
     0.5
     """
 
-    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        self.threshold = threshold
+    target = "values"
+
+    def __init__(self, name: str | None = None, *, threshold: float = 0.5) -> None:
+        self.threshold = check_number("threshold", threshold)
         super().__init__(name)
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """Mean over units of 1 where right."""
-        right = (y_pred > self.threshold) == (y_true.reshape(y_pred.shape) > 0.5)
-        share: Array = right.reshape(len(y_pred), -1).mean(axis=-1)
+        right = (y_pred > self.threshold) == (y_true > 0.5)
+        share: Array = right.mean(axis=-1)
         return share
 
 
@@ -79,13 +86,15 @@ class SparseTopKCategoricalAccuracy(Metric):
     0.5
     """
 
+    target = "labels"
+
     def __init__(self, k: int = 5, name: str | None = None) -> None:
-        self.k = k
+        self.k = check_integer("k", k, least=1)
         super().__init__(name)
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """1 where fewer than k predictions are larger than the label's."""
-        own = np.take_along_axis(y_pred, y_true.reshape(len(y_pred), 1).astype(np.intp), axis=1)
+        own = np.take_along_axis(y_pred, y_true[:, None], axis=1)
         right: Array = (y_pred > own).sum(axis=1) < self.k
         return right
 
@@ -102,6 +111,8 @@ class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
     >>> round(metric.result(), 4)
     0.5
     """
+
+    target = "values"
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """1 where fewer than k predictions are larger than the label's."""

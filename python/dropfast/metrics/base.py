@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dropfast.arrays import Array
+from dropfast.arrays import Array, as_numeric
+from dropfast.checks import check_name
 from dropfast.configurable import Configurable, snake_case
+from dropfast.matching import as_labels, as_predictions, as_row_weights, as_values
 
 
 class Metric(Configurable):
@@ -35,9 +37,12 @@ class Metric(Configurable):
     """
 
     kind = "metric"
+    planned = False
+    # What y_true holds: "labels", "values" in the shape of the predictions, or "any".
+    target: ClassVar[str] = "any"
 
     def __init__(self, name: str | None = None) -> None:
-        self.name = snake_case(type(self).__name__) if name is None else str(name)
+        self.name = snake_case(type(self).__name__) if name is None else check_name(name)
         self.reset_state()
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
@@ -62,8 +67,8 @@ class Metric(Configurable):
         sample_weight
             One weight a row, or None.
         """
-        pred = np.asarray(y_pred)
-        values = np.asarray(self.rows(np.asarray(y_true), pred), np.float64)
+        true, pred = self.matched(y_true, y_pred)
+        values = np.asarray(self.rows(true, pred), np.float64)
         if values.shape != (len(pred),):
             raise ValueError(
                 f"metric {self.name!r} must return one value a row, shape ({len(pred)},). "
@@ -72,9 +77,23 @@ class Metric(Configurable):
         if sample_weight is None:
             self.total, self.count = self.total + float(values.sum()), self.count + len(values)
         else:
-            weights = np.asarray(sample_weight, np.float64)
+            weights = self.weights_of(sample_weight, len(values))
             self.total += float((values * weights).sum())
             self.count += float(weights.sum())
+
+    def matched(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        """Targets and predictions in the form that `rows` takes, or an error that names shapes."""
+        pred = as_predictions(y_pred)
+        if self.target == "labels":
+            return as_labels(y_true, *pred.shape), pred
+        if self.target == "values":
+            return as_values(y_true, *pred.shape), pred
+        return as_numeric("y_true", y_true), pred
+
+    def weights_of(self, sample_weight: ArrayLike | None, rows: int) -> Array:
+        """One weight a row; 1 where none are given."""
+        weights = as_row_weights(sample_weight, rows)
+        return np.ones(rows) if weights is None else weights
 
     def result(self) -> float:
         """The value over all rows so far; 0 if there was none."""
@@ -119,7 +138,7 @@ class Mean(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike = (), sample_weight: ArrayLike | None = None
     ) -> None:
         """Add values; the second argument is ignored."""
-        values = np.asarray(y_true, np.float64).ravel()
-        weights = np.ones_like(values) if sample_weight is None else np.asarray(sample_weight)
+        values = np.asarray(as_numeric("values", y_true), np.float64).ravel()
+        weights = self.weights_of(sample_weight, len(values))
         self.total += float((values * weights).sum())
         self.count += float(weights.sum())

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from dropfast.checks import check_number
 from dropfast.metrics.base import Metric
 
 
 class _Counts(Metric):
     """Counts of true and false positives and false negatives at a threshold."""
 
-    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        self.threshold = threshold
+    target = "values"
+
+    def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None:
+        self.thresholds = None
+        if thresholds is not None:
+            self.thresholds = check_number("thresholds", thresholds, 0.0)
+            if self.thresholds > 1.0:
+                raise ValueError(f"thresholds must be in [0, 1]. Received: {thresholds=}")
         super().__init__(name)
 
     def reset_state(self) -> None:
@@ -24,10 +30,10 @@ class _Counts(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add a batch."""
-        pred = np.asarray(y_pred)
-        weights = np.ones(len(pred)) if sample_weight is None else np.asarray(sample_weight)
-        positive = pred.reshape(len(pred), -1) > self.threshold
-        true = np.asarray(y_true).reshape(positive.shape) > 0.5
+        found, pred = self.matched(y_true, y_pred)
+        weights = self.weights_of(sample_weight, len(pred))
+        positive = pred > (0.5 if self.thresholds is None else self.thresholds)
+        true = found > 0.5
         column = weights[:, None]
         self.hits += float((column * (positive & true)).sum())
         self.false_alarms += float((column * (positive & ~true)).sum())

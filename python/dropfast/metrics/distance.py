@@ -9,11 +9,17 @@ from numpy.typing import ArrayLike
 
 from dropfast import losses
 from dropfast.arrays import Array
+from dropfast.matching import as_predictions
 from dropfast.metrics.base import Metric
 
 
 class _LossMean(Metric):
     loss: ClassVar[type[losses.Loss]]
+
+    def matched(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        """Targets and predictions as the loss takes them."""
+        pred = as_predictions(y_pred)
+        return self.loss().as_target(y_true, pred), pred
 
     def rows(self, y_true: Array, y_pred: Array) -> Array:
         """The loss of each row."""
@@ -127,6 +133,11 @@ class R2Score(Metric):
     1.0
     """
 
+    target = "values"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name)
+
     def reset_state(self) -> None:
         """Forget all rows."""
         super().reset_state()
@@ -136,9 +147,8 @@ class R2Score(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add a batch."""
-        pred = np.asarray(y_pred, np.float64)
-        true = np.asarray(y_true, np.float64).reshape(pred.shape)
-        weights = np.ones(len(pred)) if sample_weight is None else np.asarray(sample_weight)
+        true, pred = (array.astype(np.float64) for array in self.matched(y_true, y_pred))
+        weights = self.weights_of(sample_weight, len(pred))
         column = weights[:, None]
         parts = [(column * values).sum(axis=0) for values in (true, true**2, (pred - true) ** 2)]
         batch = np.array(parts)

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from dropfast import losses, metrics, optimizers
 from dropfast.arrays import Array, check_finite
 from dropfast.attributes import changes
-from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.callbacks.base import Callback, CallbackList, told
+from dropfast.checks import check_integer
 from dropfast.graph.symbolic import flatten
 from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.models import adapters
@@ -216,6 +217,10 @@ class Compiled(Predicting):
             why = why or (reason and f"the {what}: {reason}")
         if isinstance(loss, _Several):
             why = plan.obstacle or "the loss, which has a weight"
+        if isinstance(loss, losses.CategoricalCrossentropy | losses.SparseCategoricalCrossentropy):
+            softmax = bool(plan.program) and plan.program[-1].get("activation") == "softmax"
+            if not loss.from_logits and not softmax:
+                why = why or "the loss: it divides outputs that are no softmax by their sum"
         if not why and loss.spec() is None:
             why = f"the loss: the native engine doesn't know {type(loss).__name__}"
         why = why or optimizer.obstacle()
@@ -230,7 +235,7 @@ class Compiled(Predicting):
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
         steps: int | None = None,
-        callbacks: Iterable[Callback] | Callback | None = None,
+        callbacks: Iterable[Callback] | Callback | CallbackList | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Loss and metrics without dropout.
@@ -241,14 +246,16 @@ class Compiled(Predicting):
             Inputs; or a generator of (x, y) or (x, y, sample_weight), then `steps` may limit it.
         y
             Targets.
-        batch_size, verbose
-            For compatibility: they don't change the results, and evaluation is silent.
+        batch_size
+            Rows a batch, for `steps` and for callbacks that are told about batches; None is 32.
+        verbose
+            For compatibility: evaluation is silent.
         sample_weight
             One weight a row, or None.
         steps
-            Number of batches to take from a generator.
+            Number of batches after which to stop; None for all.
         callbacks
-            Told when it starts and ends.
+            Told when it and each batch start and end.
         return_dict
             Whether to return a dict.
 
@@ -273,20 +280,40 @@ class Compiled(Predicting):
         from dropfast.models.generators import batches
 
         _ = self.loss
-        hooks = CallbackList(callbacks, self._itself(), {})
-        hooks.call("test_begin")
+        size = 32 if batch_size is None else check_integer("batch_size", batch_size, least=1)
+        hooks = told(callbacks, self._itself(), {"steps": steps})
+        one_by_one = hooks.wants("test_batch_begin", "test_batch_end")
+        if steps is not None:
+            check_integer("steps", steps, least=1)
+        parts = batches(x, y, sample_weight, steps, size, one_by_one)
+        hooks.call("test_begin", {})
+        # A fit in progress goes on with its own sums.
+        kept = [vars(metric).copy() for metric in self.metrics] if self._fitting else []
         for metric in self.metrics:
             metric.reset_state()
         total, rows = 0.0, 0
-        for part in batches(x, y, sample_weight, steps):
+        for number, part in enumerate(parts):
+            if one_by_one:
+                hooks.call("test_batch_begin", number, {})
             batch_total, count = self._evaluate(*part)
             total, rows = total + batch_total, rows + count
-        logs = {"loss": total / rows + self.penalty()}
-        logs |= {metric.name: metric.result() for metric in self.metrics}
+            if one_by_one:
+                hooks.call("test_batch_end", number, self._test_logs(total, rows))
+        logs = self._test_logs(total, rows)
+        for metric, state in zip(self.metrics, kept, strict=False):
+            vars(metric).update(state)
         hooks.call("test_end", logs)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
+
+    def _test_logs(self, total: float, rows: int) -> dict[str, float]:
+        """Loss and metrics of the rows so far."""
+        logs = {"loss": total / rows + self.penalty()}
+        return logs | {metric.name: metric.result() for metric in self.metrics}
+
+    # Whether a fit is in progress.
+    _fitting = False
 
     def test_on_batch(
         self,
@@ -310,9 +337,12 @@ class Compiled(Predicting):
         return total, len(inputs)
 
     def penalty(self) -> float:
-        """Sum of the penalties of all weights."""
+        """Sum of the penalties of all weights that are trained."""
+        moved = {id(array) for array in self.trainable_weights}
         return sum(
-            weight.regularizer(weight.value) for weight in self._weights if weight.regularizer
+            weight.regularizer(weight.value)
+            for weight in self._weights
+            if weight.regularizer and id(weight.value) in moved
         )
 
     def _checked(
@@ -336,7 +366,7 @@ class Compiled(Predicting):
             targets: Array = adapters.pack_targets(y, len(inputs), self.loss.parts, f"{prefix}y")
             if class_weight is not None:
                 raise ValueError("class_weight must be None for several outputs. Received: others")
-            weights = row_weights(sample_weight, None, targets, self.dtype)
+            weights = row_weights(sample_weight, None, targets, self.dtype, 1)
             check_finite(f"{prefix}x", inputs)
             return inputs, targets, weights
         targets = np.asarray(y)
@@ -351,7 +381,12 @@ class Compiled(Predicting):
         checked = check_y(
             targets, len(inputs), loss, self.plan.columns_out.shape, self.dtype, f"{prefix}y"
         )
-        return inputs, checked, row_weights(sample_weight, class_weight, checked, self.dtype)
+        units = features(self.plan.columns_out.shape)
+        weights = row_weights(sample_weight, class_weight, checked, self.dtype, units)
+        for metric in self.metrics:
+            # One that can't take these targets is told before the first step.
+            metric.matched(checked[:1], np.zeros((1, units)))
+        return inputs, checked, weights
 
     def _packed_targets(self, y: Any, x: Any) -> Any:
         """Several targets as one array; a single one is left as it is."""

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dropfast.arrays import Array, Shape, as_numeric, block_rows, check_finite, shape_text
+from dropfast.checks import as_number, check_number
 from dropfast.losses import Loss
+from dropfast.matching import as_row_weights, checked_labels
 from dropfast.training.engine import Engine
 from dropfast.training.plan import features
 
@@ -76,6 +78,7 @@ def check_y(
             f"Received: shape {shape_text(array.shape)}"
         )
     check_finite(name, array)
+    loss.check_values(name, array)
     return np.ascontiguousarray(array, dtype)
 
 
@@ -87,16 +90,7 @@ def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:
         )
     flat = array.reshape(-1)
     check_finite(name, flat)
-    with np.errstate(invalid="ignore"):
-        bad = (flat < 0) | (flat >= units)
-        if flat.dtype.kind == "f":
-            bad |= flat != np.floor(flat)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"{name} must hold labels in [0, {units - 1}]. Received: {flat[row]} in row {row}"
-        )
-    return np.ascontiguousarray(flat, np.int64)
+    return checked_labels(name, flat, units)
 
 
 def row_weights(
@@ -104,6 +98,7 @@ def row_weights(
     class_weight: Mapping[int, float] | None,
     y: Array,
     dtype: Any,
+    units: int,
 ) -> Array | None:
     """One weight a row from both kinds of weights, or None for none.
 
@@ -114,37 +109,62 @@ def row_weights(
     """
     weights: Array | None = None
     if sample_weight is not None:
-        weights = as_numeric("sample_weight", sample_weight)
-        if weights.shape not in ((len(y),), (len(y), 1)):
-            raise ValueError(
-                f"sample_weight must have shape ({len(y)},). "
-                f"Received: shape {shape_text(weights.shape)}"
-            )
-        weights = weights.reshape(-1).astype(dtype)
-        bad = ~(np.isfinite(weights) & (weights >= 0))
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise ValueError(
-                "sample_weight must be at least 0 and finite. "
-                f"Received: {weights[row]} in row {row}"
-            )
+        given = as_row_weights(sample_weight, len(y))
+        assert given is not None
+        weights = given.astype(dtype)
     if class_weight is None:
         return weights
-    labels = y if y.ndim == 1 else y.argmax(axis=-1) if y.shape[-1] > 1 else y[:, 0].round()
-    table = {int(label): float(weight) for label, weight in class_weight.items()}
-    for label, weight in table.items():
-        if not 0.0 <= weight < float("inf"):
-            raise ValueError(
-                f"class_weight must be at least 0 and finite. Received: {weight} for class {label}"
-            )
-    top = int(max([*table, int(labels.max())])) + 1
-    factors = np.ones(top)
-    for label, weight in table.items():
-        if label < 0:
-            raise ValueError(f"class_weight must have labels >= 0. Received: {label}")
-        factors[label] = weight
-    by_class = factors[labels.astype(np.intp)].astype(dtype)
+    labels, classes = classes_of(y, units)
+    by_class = np.ones(len(labels), dtype)
+    for label, weight in _table(class_weight, classes).items():
+        by_class[labels == label] = weight
     return by_class if weights is None else weights * by_class
+
+
+def classes_of(y: Array, units: int) -> tuple[Array, int]:
+    """The class of each row of checked targets, and how many classes there are.
+
+    Raises
+    ------
+    ValueError
+        If the targets are no classes: rows of numbers that are not whole, or negative.
+    """
+    if y.ndim == 1:
+        return y, units
+    flat = y.reshape(len(y), -1)
+    if flat.shape[1] > 1:
+        return flat.argmax(axis=-1), flat.shape[1]
+    column = flat[:, 0]
+    bad = (column < 0) | (column != np.floor(column))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            "class_weight must be None where y holds no classes, whole numbers from 0 on. "
+            f"Received: y={column[row]} in row {row}"
+        )
+    return column, max(int(column.max()) + 1, 2)
+
+
+def _table(class_weight: Any, classes: int) -> dict[int, float]:
+    """Weights by class, checked."""
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"class_weight must be a dict of label -> weight. Received: {class_weight!r}"
+        )
+    table = {}
+    for label, weight in class_weight.items():
+        number = as_number(label)
+        if not (0 <= number < classes and number == int(number)):
+            raise ValueError(
+                f"class_weight must have labels in [0, {classes - 1}] as keys. Received: {label!r}"
+            )
+        if not 0.0 <= as_number(weight) < np.inf:
+            raise ValueError(
+                "class_weight must be at least 0 and finite. "
+                f"Received: {weight!r} for class {label!r}"
+            )
+        table[int(number)] = float(weight)
+    return table
 
 
 def split(
@@ -157,10 +177,7 @@ def split(
     ValueError
         If the share is not in (0, 1) or leaves one part empty.
     """
-    if not 0.0 < share < 1.0:
-        raise ValueError(
-            f"validation_split must be in [0, 1). Received: validation_split={share!r}"
-        )
+    check_number("validation_split", share, 0.0, 1.0)
     at = int(np.floor(len(x) * (1.0 - share)))
     if at in (0, len(x)):
         raise ValueError(

@@ -43,13 +43,17 @@ class Tally:
     counted: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        kinds = (losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy)
-        counts = (metrics.SparseCategoricalAccuracy, metrics.CategoricalAccuracy)
+        loss = self.model.loss
+        counted: dict[type[losses.Loss], type[metrics.Metric]] = {
+            losses.SparseCategoricalCrossentropy: metrics.SparseCategoricalAccuracy,
+            losses.CategoricalCrossentropy: metrics.CategoricalAccuracy,
+        }
+        counts = counted.get(type(loss))
         self.counted = (
-            type(self.model.loss) in kinds
+            counts is not None
             and not self.model._weighted_names
-            and exact(self.model.loss)
-            and all(type(m) in counts and exact(m) for m in self.model.metrics)
+            and exact(loss)
+            and all(type(m) is counts and exact(m) for m in self.model.metrics)
         )
         for metric in self.model.metrics:
             metric.reset_state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
@@ -12,13 +13,14 @@ from numpy.typing import ArrayLike
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.callbacks.history import History
 from dropfast.callbacks.stopping import TerminateOnNaN
+from dropfast.checks import check_flag, check_integer
 from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
 from dropfast.models.keeping import Kept
 from dropfast.models.source import Rows, Source
-from dropfast.models.warn import warn_if_idle
+from dropfast.models.warn import warn_if_epochs_matter, warn_if_idle
 from dropfast.progress import Progress, resolve_verbose
 from dropfast.random import SHUFFLE, Key, permutation
 
@@ -47,7 +49,7 @@ class Fitting(Compiled):
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: ArrayLike | None = None,
-        initial_epoch: int = 0,
+        initial_epoch: int | None = None,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
@@ -57,7 +59,9 @@ class Fitting(Compiled):
 
         Shuffling depends on the seed and the epoch's number alone, masks on the seed and the
         optimizer's steps: a run that was interrupted goes on to the same bits with
-        `initial_epoch`.
+        `initial_epoch`. Without it the model's own count of epochs, ``model.epochs_done``, goes
+        on, for shuffling and for schedules: a loop of calls with one epoch each gives the bits of
+        one call.
 
         Bad arguments and data are refused before the first step. What ends training later, Ctrl-C
         or an error of a callback or a generator, leaves the weights as far as they were trained;
@@ -93,11 +97,13 @@ class Fitting(Compiled):
         sample_weight
             One weight a row.
         initial_epoch
-            Number of the first epoch.
+            Number of the first epoch, for callbacks, shuffling and schedules. None is 0 for
+            callbacks and goes on with the model's own count otherwise.
         steps_per_epoch
-            Batches an epoch: needed for endless generators, a limit otherwise.
+            Batches an epoch: needed for endless generators. Each epoch of arrays goes on where the
+            one before stopped, through the data shuffled anew each time.
         validation_steps, validation_batch_size
-            For generators as validation data, and for compatibility.
+            How many batches of which size to validate on; None for all, and `batch_size`.
         validation_freq
             Validate every so many epochs.
 
@@ -125,9 +131,18 @@ class Fitting(Compiled):
         True
         """
         size = 32 if batch_size is None else _count("batch_size", batch_size)
-        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-            _count(name, value, least=0)
+        _count("epochs", epochs, least=0)
+        # Numbers that callbacks are told, and how far the model's own count is ahead of them.
+        first = 0 if initial_epoch is None else _count("initial_epoch", initial_epoch, least=0)
+        ahead = self.epochs_done if initial_epoch is None else 0
+        for name, value in (
+            ("validation_steps", validation_steps),
+            ("validation_batch_size", validation_batch_size),
+        ):
+            if value is not None:
+                _count(name, value)
         _count("validation_freq", validation_freq)
+        check_flag("shuffle", shuffle)
         if steps_per_epoch is not None:
             _count("steps_per_epoch", steps_per_epoch)
         progress = Progress(resolve_verbose(verbose))
@@ -145,7 +160,7 @@ class Fitting(Compiled):
         if held_out is not None:
             held_out = self._held_out(held_out)
         self._begin()
-        warn_if_idle(self.plan)
+        warn_if_idle(self.plan, self.loss)
         steps = source.steps
         history = self.history = History()
         hooks = CallbackList(
@@ -157,19 +172,24 @@ class Fitting(Compiled):
                 "rows": source.rows,
                 "verbose": progress.verbose,
                 "validation_freq": validation_freq,
+                "validation": held_out is not None,
             },
         )
         last_good = Kept()
+        self._fitting = True
         try:
-            hooks.call("train_begin")
+            hooks.call("train_begin", {})
             logs: dict[str, float] = {}
-            for epoch in range(initial_epoch, epochs):
-                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress, last_good)
+            for epoch in range(first, epochs):
+                found = self._epoch(
+                    source, epoch, epoch + ahead, steps_per_epoch, hooks, progress, last_good
+                )
                 if found is None:
                     break
                 logs = found
                 if held_out is not None and (epoch + 1) % validation_freq == 0:
-                    values = self._validate(held_out, validation_steps)
+                    rows = size if validation_batch_size is None else validation_batch_size
+                    values = self._validate(held_out, rows, validation_steps, hooks)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 hooks.call("epoch_end", epoch, logs)
                 if self.stop_training:
@@ -177,6 +197,7 @@ class Fitting(Compiled):
             self.optimizer.finalize_variable_values()
             hooks.call("train_end", logs)
         finally:
+            self._fitting = False
             last_good.close()
             progress.close()
         return history
@@ -212,6 +233,7 @@ class Fitting(Compiled):
         """
         rows = self._checked(x, y, sample_weight, class_weight)
         self._begin()
+        warn_if_epochs_matter(self.plan, self.epochs_done)
         tally = epochs_of.Tally(self)
         # A step changes nothing if its loss is not finite, except what layers count on the way.
         before = Kept()
@@ -261,40 +283,22 @@ class Fitting(Compiled):
         self,
         source: Source,
         epoch: int,
+        number: int,
         most_batches: int | None,
         hooks: CallbackList,
         progress: Progress,
         last_good: Kept,
     ) -> dict[str, float] | None:
-        """One epoch; None if a loss that is not finite ended training quietly."""
+        """One epoch, of this number in the model's count; None if a bad loss ended it quietly."""
         last_good.keep([*self.weights, *(array for slot in self.optimizer.state for array in slot)])
         first_step = self.optimizer.iterations
         hooks.call("epoch_begin", epoch, {})
         tally = epochs_of.Tally(self)
         try:
             if source.data is not None:
-                x, y, weights = source.data
-                if source.feed is None or not source.feed.fits(self.trainer()):
-                    source.feed = Feed(self.trainer(), x)
-                if source.shuffle:
-                    order = permutation(len(x), Key(self.seed, SHUFFLE, epoch))
-                else:
-                    order = np.arange(len(x), dtype=np.int64)
-                epochs_of.train(
-                    self,
-                    source.feed,
-                    y,
-                    weights,
-                    order,
-                    source.batch_size,
-                    epoch,
-                    tally,
-                    hooks,
-                    progress.advance,
-                    most_batches=most_batches,
-                )
+                self._arrays(source, number, most_batches, tally, hooks, progress)
             else:
-                self._stream(source, epoch, most_batches, tally, hooks, progress)
+                self._stream(source, number, most_batches, tally, hooks, progress)
         except FloatingPointError as error:
             last_good.go_back()
             self.optimizer.iterations = first_step
@@ -309,8 +313,47 @@ class Fitting(Compiled):
                 callback.terminated(message)
             self.stop_training = True
             return None
-        self.epochs_done = epoch + 1
+        self.epochs_done = number + 1
         return tally.logs()
+
+    def _arrays(
+        self,
+        source: Source,
+        epoch: int,
+        most_batches: int | None,
+        tally: epochs_of.Tally,
+        hooks: CallbackList,
+        progress: Progress,
+    ) -> None:
+        """An epoch of rows: all of them, or so many batches that go on where the last ones were."""
+        assert source.data is not None
+        assert source.steps is not None
+        x, y, weights = source.data
+        if source.feed is None or not source.feed.fits(self.trainer()):
+            source.feed = Feed(self.trainer(), x)
+        steps, done = source.steps if most_batches is None else most_batches, 0
+        while done < steps and not self.stop_training:
+            turn, at = divmod(epoch * steps + done, source.steps)
+            if source.shuffle:
+                order = permutation(len(x), Key(self.seed, SHUFFLE, turn))
+            else:
+                order = np.arange(len(x), dtype=np.int64)
+            count = min(steps - done, source.steps - at)
+            epochs_of.train(
+                self,
+                source.feed,
+                y,
+                weights,
+                order[at * source.batch_size :],
+                source.batch_size,
+                epoch,
+                tally,
+                hooks,
+                progress.advance,
+                done,
+                count,
+            )
+            done += count
 
     def _stream(
         self,
@@ -329,6 +372,14 @@ class Fitting(Compiled):
             count += 1
             if self.stop_training:
                 return
+        if hasattr(source.stream, "on_epoch_end"):
+            source.stream.on_epoch_end()
+        if most_batches is not None and 0 < count < most_batches:
+            warnings.warn(
+                f"x ran out of batches: {count} of {most_batches} in epoch {epoch + 1}",
+                UserWarning,
+                stacklevel=2,
+            )
         if count == 0:
             raise ValueError(
                 "x must yield at least one batch an epoch: give steps_per_epoch, or an iterable "
@@ -375,18 +426,24 @@ class Fitting(Compiled):
         self._checked(x, y, weights, None, "validation ")
         return x, y, weights
 
-    def _validate(self, data: tuple[Any, ...], steps: int | None) -> dict[str, float]:
-        if is_stream(data):
-            return dict(self.evaluate(data, steps=steps, return_dict=True))
-        x, y, weights = data
-        return dict(self.evaluate(x, y, sample_weight=weights, return_dict=True))
+    def _validate(
+        self, data: tuple[Any, ...], batch_size: int, steps: int | None, hooks: CallbackList
+    ) -> dict[str, float]:
+        x, y, weights = (data, None, None) if is_stream(data) else data
+        found = self.evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=weights,
+            steps=steps,
+            callbacks=hooks,
+            return_dict=True,
+        )
+        return dict(found)
 
 
 def _count(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        kind = "a positive integer" if least else "an integer >= 0"
-        raise ValueError(f"{name} must be {kind}. Received: {name}={value!r}")
-    return int(value)
+    return check_integer(name, value, least)
 
 
 def _given(y: ArrayLike | None) -> ArrayLike:

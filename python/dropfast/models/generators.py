@@ -18,8 +18,17 @@ def is_stream(x: Any) -> bool:
     return isinstance(x, Iterable)
 
 
-def batches(x: Any, y: Any, sample_weight: Any, steps: int | None) -> Iterator[Part]:
+def batches(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    steps: int | None,
+    batch_size: int = 32,
+    one_by_one: bool = False,
+) -> Iterator[Part]:
     """(x, y, sample_weight) of the array that `x` is, or of each batch that it yields.
+
+    Arrays come at once, or in batches if `one_by_one`; `steps` limits both.
 
     Raises
     ------
@@ -27,7 +36,18 @@ def batches(x: Any, y: Any, sample_weight: Any, steps: int | None) -> Iterator[P
         If a stream is given together with y, or yields nothing or something else.
     """
     if not is_stream(x):
-        yield x, y, sample_weight
+        if steps is None and not one_by_one:
+            yield x, y, sample_weight
+            return
+        if x is None or y is None:
+            raise ValueError("x and y must be given. Received: None")
+        inputs, targets = np.asanyarray(x), np.asanyarray(y)
+        weights = None if sample_weight is None else np.asanyarray(sample_weight)
+        rows = len(inputs) if steps is None else min(len(inputs), steps * batch_size)
+        step = batch_size if one_by_one else rows
+        for first in range(0, rows, step):
+            part = slice(first, min(first + step, rows))
+            yield inputs[part], targets[part], None if weights is None else weights[part]
         return
     if y is not None or sample_weight is not None:
         raise ValueError("y and sample_weight must come from the generator. Received: both kinds")

@@ -145,7 +145,7 @@ class Model(Attributes):
         self._take_graph(graph)
 
     def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] = print
+        self, line_length: int | None = None, *, print_fn: Callable[[str], Any] | None = None
     ) -> None:
         """Print layers, shapes, numbers of weights, and drop rates.
 
@@ -168,7 +168,7 @@ class Model(Attributes):
         ...
         """
         for line in summary.lines(self, line_length):
-            print_fn(line)
+            (print_fn or print)(line)
 
     def explain_dropout(
         self, x: ArrayLike, step: int | None = None, row: int = 0

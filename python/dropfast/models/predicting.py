@@ -10,6 +10,7 @@ import numpy as np
 from dropfast.arrays import Array
 from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList
+from dropfast.checks import check_integer
 from dropfast.models import adapters
 from dropfast.models.data import Feed, check_x
 from dropfast.models.monte_carlo import sample
@@ -72,13 +73,14 @@ class Predicting(Stack):
             Inputs, first axis the rows; a memory map is read in blocks. Of several inputs a list
             or dict, which is copied into one array.
         batch_size
-            Rows at a time; None chooses. It doesn't change the results.
+            Rows a batch, for `steps` and for callbacks that are told about batches; None is 32. It
+            doesn't change the results.
         verbose
             For compatibility: predictions are silent.
         steps
             Number of batches after which to stop; None for all rows.
         callbacks
-            Told when it starts and ends.
+            Told when it and each batch start and end.
 
         Returns
         -------
@@ -108,14 +110,28 @@ class Predicting(Stack):
             outputs = runner.at_once(x)
             if outputs is not None:
                 return outputs
+        if batch_size is not None:
+            check_integer("batch_size", batch_size, least=1)
         array = self._take(x)
-        if batch_size is not None and steps is not None:
-            array = array[: batch_size * steps]
-        hooks = CallbackList(callbacks, self._itself(), {})
-        hooks.call("predict_begin")
-        outputs = self._outputs(array, batch_size)
-        hooks.call("predict_end")
+        if steps is not None:
+            array = array[: (batch_size or 32) * check_integer("steps", steps, least=1)]
+        hooks = CallbackList(callbacks, self._itself(), {"steps": steps})
+        hooks.call("predict_begin", {})
+        if hooks.wants("predict_batch_begin", "predict_batch_end"):
+            outputs = self._outputs_told(array, batch_size or 32, hooks)
+        else:
+            outputs = self._outputs(array, batch_size)
+        hooks.call("predict_end", {})
         return self._answer(outputs)
+
+    def _outputs_told(self, x: Array, batch_size: int, hooks: CallbackList) -> Array:
+        """Outputs a batch at a time, with callbacks between."""
+        parts = []
+        for number, first in enumerate(range(0, len(x), batch_size)):
+            hooks.call("predict_batch_begin", number, {})
+            parts.append(self._outputs(x[first : first + batch_size]))
+            hooks.call("predict_batch_end", number, {"outputs": self._answer(parts[-1])})
+        return np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs of one batch, without dropout."""
