@@ -124,6 +124,34 @@ fn all_levels_agree_with_the_scalar_one() {
 }
 
 #[test]
+fn fused_multiply_add_of_the_scalar_level_rounds_once() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut word = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u32
+    };
+    for i in 0..200_000 {
+        let [mut a, mut b, mut c] = [word(), word(), word()];
+        match i % 4 {
+            // Sums that cancel but for some last bits.
+            0 => c = (-(f32::from_bits(a) * f32::from_bits(b))).to_bits().wrapping_add(c % 3).wrapping_sub(1),
+            // Results below the smallest normal number.
+            1 => (a, b, c) = (a & 0x9FFF_FFFF, b & 0x9FFF_FFFF, c & 0x80FF_FFFF),
+            // Products next to the middle between two neighbours of `c`.
+            2 => {
+                (b, c) = (b & 0x807F_F001 | 0x3F80_0000, (a & 0x7F80_0000).wrapping_add(24 << 23) & 0x7F80_0000 | c & 1)
+            }
+            _ => {}
+        }
+        let [a, b, c] = [a, b, c].map(f32::from_bits);
+        let (got, expected) = (super::scalar::fused(a, b, c), a.mul_add(b, c));
+        assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{a:e} * {b:e} + {c:e}");
+    }
+}
+
+#[test]
 fn pinning_an_unknown_level_is_refused() {
     let message = pin("sse9").unwrap_err().to_string();
     assert!(message.contains("sse9") && message.contains("avx512"), "{message}");
