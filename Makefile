@@ -53,6 +53,10 @@ $(VENV)/.torch: $(VENV)/.tools
 	$(BIN)/python -m pip install --quiet --group torch && touch $@ || \
 	  echo 'PyTorch does not install here: its tests are skipped' >&2
 
+.PHONY: test-arm
+test-arm: ## tests of 64-bit Arm under an emulator (Debian; fetches what it needs)
+	PYTHON=$(PYTHON) .ci/test_arm $(ARGS)
+
 .PHONY: develop
 develop: $(VENV)/.built-$(PROFILE) ## build and install into .venv, with all tools (PROFILE=fast: quicker)
 
@@ -90,10 +94,12 @@ format: $(VENV)/.tools ## format Rust and Python, mend what ruff can mend
 	$(BIN)/ruff format
 
 .PHONY: wheel
-wheel: $(VENV)/.tools ## build the release wheel into dist/ and check size, tag and dependencies
-	rm -rf dist
-	$(BIN)/maturin build --release --out dist
-	$(BIN)/python .ci/check_wheel.py dist/*.whl
+wheel: $(VENV)/.tools ## build the release wheel for this kind of machine into dist/ and check it
+	TARGETS=$$(rustc -vV | sed -n 's/^host: //p') .ci/wheels
+
+.PHONY: wheels
+wheels: $(VENV)/.tools ## the same for all Linux systems that have one
+	.ci/wheels
 
 .PHONY: bench
 bench: develop ## run the benchmarks and print their tables

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import dropfast as df
 
@@ -30,9 +35,28 @@ def test_import_takes_in_no_peer():
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("native", [None, b"\x7fELF of some other system"])
+@pytest.mark.parametrize("name", ["Key", "Sequential", "layers"])
+def test_a_native_module_that_does_not_load_says_what_to_install(tmp_path, native, name):
+    copy = tmp_path / "dropfast"
+    ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    shutil.copytree(ROOT / "python" / "dropfast", copy, ignore=ignored)
+    if native is not None:
+        (copy / f"_core{importlib.machinery.EXTENSION_SUFFIXES[0]}").write_bytes(native)
+    run = subprocess.run(
+        [sys.executable, "-c", f"import dropfast; dropfast.{name}"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the native module of dropfast does not load here: " in run.stderr
+    assert f"{sys.executable} -m pip install --force-reinstall dropfast" in run.stderr
+
+
 def test_every_make_target_has_a_help_line():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = set(re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE))
     described = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
     assert phony - described <= {"data"}
-    assert {"demo", "test", "lint", "bench", "wheel"} <= described
+    assert {"demo", "test", "lint", "bench", "wheel", "wheels", "test-arm"} <= described

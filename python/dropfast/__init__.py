@@ -174,11 +174,30 @@ __all__ = [
 _threadpoolctl.register_with_it()
 
 
+def _load(module: str) -> Any:
+    """The module; where the native one is missing or another system's, the error says so."""
+    try:
+        return import_module(f"dropfast.{module}")
+    except ImportError as error:
+        if "_core" not in str(error):
+            raise
+        import platform
+        import sys
+
+        system = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
+        raise ImportError(
+            f"the native module of dropfast does not load here: {error}. This is {system}; "
+            f"install what fits it: {sys.executable} -m pip install --force-reinstall dropfast "
+            "(or pip install . in a checkout, which needs Rust: https://rustup.rs)",
+            name="dropfast._core",
+        ) from error
+
+
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-        value = getattr(import_module(f"dropfast.{_NAMES[name]}"), name)
+        value = getattr(_load(_NAMES[name]), name)
     elif name in _MODULES:
-        value = import_module(f"dropfast.{name}")
+        value = _load(name)
     else:
         raise AttributeError(f"module 'dropfast' has no attribute {name!r}")
     globals()[name] = value
