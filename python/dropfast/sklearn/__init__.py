@@ -4,7 +4,7 @@
 >>> from dropfast.sklearn import DropoutMLPClassifier
 >>> x = np.random.default_rng(0).normal(size=(200, 5))
 >>> y = np.where(x[:, 0] > 0, "up", "down")
->>> model = DropoutMLPClassifier((32,), dropout=0.2, learning_rate_init=0.01, random_state=0)
+>>> model = DropoutMLPClassifier((32,), dropout=0.2, learning_rate_init=0.02, max_iter=500)
 >>> model.fit(x, y).score(x, y) > 0.9
 True
 """
@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
         "dropfast.sklearn needs scikit-learn: pip install 'dropfast[sklearn]'", name="sklearn"
     ) from error
 
-from dropfast.sklearn.classifier import DropoutMLPClassifier
-from dropfast.sklearn.regressor import DropoutMLPRegressor
+from dropfast.sklearn.classifier import DropoutMLPClassifier, MLPClassifier
+from dropfast.sklearn.regressor import DropoutMLPRegressor, MLPRegressor
 
-__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor"]
+__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor", "MLPClassifier", "MLPRegressor"]
