@@ -28,6 +28,7 @@ _LEARNED = (
     "validation_scores_",
     "validation_loss_curve_",
     "best_validation_score_",
+    "calibration_scores_",
 )
 
 
@@ -65,6 +66,10 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _score_of(self, answers: Array, y: Array, weights: Array | None) -> float:
         """Score of the network's answers."""
+
+    @abstractmethod
+    def _conformity(self, answers: Array, y: Array) -> Array:
+        """How far the network's answers are from y, a row; larger is worse."""
 
     def _numeric(self) -> bool:
         """Whether targets are numbers."""
@@ -155,6 +160,10 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
             )
         with threads(self.n_threads):
             self._train(rows, held_out, incremental)
+            if hasattr(self, "calibration_scores_"):
+                del self.calibration_scores_
+            if held_out is not None and self.solver != "lbfgs":
+                self._calibrate(held_out)
 
     def _rows(
         self, X: Any, y: Any, sample_weight: ArrayLike | None, first: bool, incremental: bool
@@ -314,6 +323,37 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         if "model_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} is not fitted yet")
         return self.model_.optimizer
+
+    def calibrate(self, X: Any, y: Any) -> Any:
+        """Learn from rows that `fit` did not see how far predictions are off.
+
+        `fit` does it by itself with the rows it holds out for `early_stopping`, or with `X_val`.
+        Those have chosen the best epoch, so the errors on rows of their own are a little larger.
+
+        Parameters
+        ----------
+        X, y
+            Some hundred rows of the kind that will be predicted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the data is not accepted; the calibration is as it was.
+        """
+        check_is_fitted(self)
+        rows = self._validation(X, y, None)
+        if rows is None:
+            raise ValueError("X and y must be given. Received: X=None, y=None")
+        self._calibrate(rows)
+        return self
+
+    def _calibrate(self, rows: Rows) -> None:
+        answers = steps.outputs(self.model_, rows.x)
+        self.calibration_scores_ = np.sort(self._conformity(answers, rows.y), axis=0)
 
     def predict_mc(self, X: Any, samples: int = 100) -> tuple[Array, Array]:
         """Predict with dropout left on, many times: mean and spread tell how sure the model is.

@@ -18,9 +18,10 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from dropfast.arrays import Array
+from dropfast.sklearn import conformal
 from dropfast.sklearn.base import BaseMLP, _is_stochastic
 from dropfast.sklearn.guard import unchanged_on_error
 from dropfast.sklearn.rows import Rows
@@ -233,6 +234,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseMLP):
             by_class = compute_sample_weight(self.class_weight, y)
         return np.asarray(by_class if weights is None else weights * by_class)
 
+    def _conformity(self, answers: Array, y: Array) -> Array:
+        if self._kind == "multilabel":
+            return np.empty(0)
+        probabilities = self._both(answers)
+        labels = np.searchsorted(self.classes_, y)
+        return 1.0 - np.asarray(probabilities[np.arange(len(y)), labels], np.float64)
+
     def _strata(self, rows: Rows) -> Array | None:
         return None if self._kind == "multilabel" else rows.y
 
@@ -286,6 +294,39 @@ class DropoutMLPClassifier(ClassifierMixin, BaseMLP):
         """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
             found: Array = np.log(self.predict_proba(X))
+        return found
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> Array:
+        """Classes among which the right one is with a probability of at least `coverage`.
+
+        Parameters
+        ----------
+        X
+            Features (n_samples, n_features).
+        coverage
+            In (0, 1).
+
+        Returns
+        -------
+        ndarray
+            Bool (n_samples, n_classes), columns as `classes_`; the most probable class is always
+            in.
+
+        Raises
+        ------
+        ValueError
+            If the coverage is outside its range, there was no calibration (see `calibrate`), or
+            samples have several labels.
+        """
+        check_is_fitted(self)
+        if self._kind == "multilabel":
+            raise ValueError(
+                "y must have one label a sample for predict_set. Received: several labels"
+            )
+        limit = conformal.threshold(conformal.scores_of(self), coverage)
+        probabilities = self.predict_proba(X)
+        found: Array = 1.0 - probabilities.astype(np.float64) <= limit
+        found[np.arange(len(found)), probabilities.argmax(axis=1)] = True
         return found
 
     def _decoded(self, answers: Array) -> Array:

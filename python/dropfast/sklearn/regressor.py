@@ -11,10 +11,11 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from dropfast import losses
 from dropfast.arrays import Array
+from dropfast.sklearn import conformal, steps
 from dropfast.sklearn.base import BaseMLP, _is_stochastic
 from dropfast.sklearn.guard import unchanged_on_error
 from dropfast.sklearn.losses import GaussianNLL, LogPoisson, Quantile
@@ -63,6 +64,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
     >>> mean, std = model.predict_mc(x[:5], samples=20)
     >>> mean.shape, std.shape
     ((5,), (5,))
+    >>> lower, upper = model.calibrate(x, y.ravel()).predict_interval(x[:5], coverage=0.8)
+    >>> bool((lower < upper).all())
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -163,6 +167,20 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
             return columns / 2.0, columns
         return columns, columns
 
+    def _conformity(self, answers: Array, y: Array) -> Array:
+        errors = np.abs(y.reshape(len(y), -1) - self._decoded(answers).reshape(len(y), -1))
+        return np.asarray(errors / self._widths(answers), np.float64)
+
+    def _widths(self, answers: Array) -> Array:
+        """By what errors are measured: where a variance is learned, its root."""
+        if self.loss != "gaussian_nll":
+            return np.ones((1, 1))
+        return np.sqrt(self._variances(answers))
+
+    def _variances(self, answers: Array) -> Array:
+        found: Array = np.exp(np.clip(answers[..., self._columns :], -20.0, 20.0))
+        return found
+
     def _score_of(self, answers: Array, y: Array, weights: Array | None) -> float:
         return float(r2_score(y, self._decoded(answers), sample_weight=weights))
 
@@ -201,8 +219,71 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"loss must be 'gaussian_nll' for predict_variance. Received: loss={self.loss!r}"
             )
-        logs = self._answers(X)[:, self._columns :]
-        return self._shaped(np.exp(np.clip(logs, -20.0, 20.0)))
+        return self._shaped(self._variances(self._answers(X)))
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Intervals that hold the target with a probability of at least `coverage`.
+
+        Their width is the same for all samples, but with `loss="gaussian_nll"` in proportion to
+        the standard deviation that is predicted for each.
+
+        Parameters
+        ----------
+        X
+            Features (n_samples, n_features).
+        coverage
+            In (0, 1); of each output by itself.
+
+        Returns
+        -------
+        lower, upper : ndarray
+            In the shape of predictions.
+
+        Raises
+        ------
+        ValueError
+            If the coverage is outside its range or there was no calibration (see `calibrate`).
+        """
+        check_is_fitted(self)
+        limits = conformal.threshold(conformal.scores_of(self), coverage)
+        answers = self._answers(X)
+        middle = self._decoded(answers)
+        half = self._shaped(limits * self._widths(answers) * np.ones((len(answers), 1)))
+        lower = middle - half
+        if self.loss == "poisson":
+            lower = np.maximum(lower, 0.0)
+        return lower, middle + half
+
+    def predict_uncertainty(self, X: Any, samples: int = 100) -> conformal.Uncertainty:
+        """Predictions with what the network doesn't know and what can't be known, apart.
+
+        Kendall and Gal 2017: the spread of passes with dropout on, and the variance that
+        `loss="gaussian_nll"` learns, meaned over the passes.
+
+        Parameters
+        ----------
+        X
+            Features (n_samples, n_features).
+        samples
+            Number of passes.
+
+        Returns
+        -------
+        Uncertainty
+            `mean`, and standard deviations `epistemic` and `aleatoric`.
+        """
+        features = steps.dense(self._features(X), self.model_.dtype)
+        if self.loss != "gaussian_nll":
+            mean, std = self._moments(features, samples)
+            return conformal.Uncertainty(mean, std, np.zeros_like(std))
+        drawn = self.model_.predict_mc(features, samples=samples, return_samples=True).samples
+        found = np.asarray(drawn, np.float64)
+        means = found[..., : self._columns]
+        return conformal.Uncertainty(
+            self._shaped(means.mean(axis=0)),
+            self._shaped(means.std(axis=0)),
+            self._shaped(np.sqrt(self._variances(found).mean(axis=0))),
+        )
 
     def _decoded(self, answers: Array) -> Array:
         if self.loss == "poisson":

@@ -118,7 +118,7 @@ def _train(
 def outputs(model: Sequential, x: Any) -> Array:
     """What the network answers, without dropout; sparse rows a piece at a time."""
     if not sparse.issparse(x):
-        return model.predict(np.ascontiguousarray(x, model.dtype))
+        return np.asarray(model.predict(np.ascontiguousarray(x, model.dtype)))
     piece = max(_DENSE_BYTES // (8 * x.shape[1]), 1)
     starts = range(0, x.shape[0], piece)
     return np.concatenate(
