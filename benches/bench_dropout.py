@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contenders import able_to
+from dropfast.bench.peers import able_to
 
 RATES = (0.1, 0.5)
 EXPONENTS = (10, 12, 14, 16, 18, 20, 22, 25)

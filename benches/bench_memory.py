@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from contenders import able_to, named
-from networks import SEED_NETWORK, WIDE_NETWORK, Case, data, initial
+from dropfast.bench.networks import SEED_NETWORK, WIDE_NETWORK, Case, data, initial
+from dropfast.bench.peers import able_to, named
 
 ROWS = 3840
 CASES = (

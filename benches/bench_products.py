@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import dropfast as df
-from contenders import able_to
-from contenders.ours import CONTENDERS
 from dropfast import _core
+from dropfast.bench.peers import able_to
+from dropfast.bench.peers.ours import CONTENDERS
 
 # rows, features in, features out
 SHAPES = (

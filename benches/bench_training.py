@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contenders import able_to
-from networks import (
+from dropfast.bench.networks import (
     EPOCHS,
     SEED_NETWORK,
     TINY_NETWORK,
@@ -17,6 +16,7 @@ from networks import (
     initial,
     masked_mean,
 )
+from dropfast.bench.peers import able_to
 
 # name: layers, rows
 PREDICTIONS = {

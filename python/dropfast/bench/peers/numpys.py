@@ -1,4 +1,4 @@
-"""NumPy: a copy, the quickest dropout it allows, and the one of textbooks."""
+"""Layer 7: NumPy, a copy, the quickest dropout it allows, and the one of textbooks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ class Copy:
     """Not dropout: the floor of any operation that reads one array and writes another."""
 
     name = "np.copyto"
+    limit = True
 
     @staticmethod
     def dropout(x, rate):

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier: the same network, but it has no dropout."""
+"""Layer 7: scikit-learn's MLPClassifier, the same network without dropout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JAX: every operation compiled, an epoch as one compiled scan over its batches."""
+"""Layer 7: JAX, every operation compiled, an epoch as one compiled scan over its batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch, as its own documents write such a loop; data are on the device from the start."""
+"""Layer 7: PyTorch as its own documents use it; data are tensors from the start."""
 
 from __future__ import annotations
 

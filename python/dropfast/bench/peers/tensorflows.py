@@ -1,4 +1,4 @@
-"""TensorFlow: its stateless dropout, and Keras' own training loop over it."""
+"""Layer 7: TensorFlow, its stateless dropout, and Keras' own training loop over it."""
 
 from __future__ import annotations
 

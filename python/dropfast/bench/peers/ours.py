@@ -1,4 +1,4 @@
-"""dropfast, with one thread and with all.
+"""Layer 7: dropfast, with one thread and with all.
 
 Where `DROPFAST_SIMD` pins an instruction set, the names say so, and results of several runs can
 stand in one table.

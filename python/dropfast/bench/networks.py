@@ -1,4 +1,4 @@
-"""The networks that are trained, what a step of them costs, and what is right."""
+"""Layer 7: the networks that are trained, what a step of them costs, and what is right."""
 
 from __future__ import annotations
 
