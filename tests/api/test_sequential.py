@@ -151,6 +151,9 @@ def test_reprs():
     page = model._repr_html_()
     assert page.count("<div") == page.count("</div")
     assert "rate 0.5" in page
+    # A first stop that isn't 0 is no hatching; colours of its own are unreadable in dark mode.
+    assert "rgba(200,80,60,.4) 0 4.0px" in page
+    assert "color:#000" not in page
     model.layers[0].name = "<script>"
     assert "<script>" not in model._repr_html_()
 

@@ -151,12 +151,14 @@ def _activation(layer: Layer) -> str:
 
 
 def _box(name: str, shape: str, text: str, rate: float) -> str:
-    ground = "#fff"
+    # Text and ground are the page's own, so that the picture is readable in light and dark.
+    ground = "transparent"
     if rate > 0.0:
-        filled = f"rgba(200,80,60,.35) {8 * rate:.1f}px"
-        ground = f"repeating-linear-gradient(45deg,{filled},transparent {8 * rate:.1f}px 8px)"
+        width = f"{8 * rate:.1f}px"
+        stops = f"rgba(200,80,60,.4) 0 {width},transparent {width} 8px"
+        ground = f"repeating-linear-gradient(45deg,{stops})"
     parts = "<br>".join(escape.escape(part) for part in (name, shape, text) if part)
     return (
-        '<div style="border:1px solid #888;border-radius:4px;padding:4px 6px;color:#000;'
+        '<div style="border:1px solid #888;border-radius:4px;padding:4px 6px;color:inherit;'
         f'text-align:center;background:{ground}">{parts}</div>'
     )
