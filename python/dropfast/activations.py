@@ -160,7 +160,7 @@ class Call(Function):
         """None: there is nothing native about it."""
         return {}
 
-    def __call__(self, x: ArrayLike, axis: int = -1, **options: Any) -> Array:
+    def __call__(self, x: Any, axis: int = -1, **options: Any) -> Array:
         """The function's values, in the dtype of x."""
         array = np.asarray(x)
         array = array.astype(np.float32) if array.dtype.kind in "iub" else array
