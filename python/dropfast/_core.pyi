@@ -32,6 +32,7 @@ __all__ = [
     "dropout_mask",
     "first_nonfinite_row",
     "fma_peak_gflops",
+    "force_team_sizes",
     "gaussian_dropout",
     "gaussian_dropout_backward",
     "get_num_threads",
@@ -209,6 +210,9 @@ def get_num_threads() -> int:
 
 def limit_threads(n: int) -> int:
     """Bound the threads of calls from the calling thread; returns the bound before."""
+
+def force_team_sizes(sizes: str, seed: int = 0) -> None:
+    """Force the sizes of teams in training, for tests: "measured", "full" or "random"."""
 
 def simd_level() -> str:
     """Instruction set of the arithmetic: "scalar", "avx2" or "avx512"."""

@@ -1,27 +1,34 @@
-//! Layer 0: threads. How many, a pool of them for each process, and the two ways to use it.
+//! Layer 0: threads. How many, a pool of workers for each process, and the two ways to use it.
 //!
 //! * [`for_each_range`], [`for_each_part`]: independent pieces of one range, for work without steps.
-//! * [`team`]: the same closure on several threads at once, with a [`Barrier`] between steps, or work handed on from one to the next.
+//! * [`Team`]: the same closure on several threads at once, one turn after the other, with meetings within a turn, or work handed on from one
+//!   member to the next.
 //!
-//! The caller is always one of the threads. Where the pool is busy with somebody else's call, the caller works alone:
-//! nothing waits for a thread, and results never depend on how many there were (`docs/numerics.md`).
+//! The caller is always one of the threads. Where the workers are with somebody else's call, the caller works alone:
+//! nothing waits for a thread, and results never depend on how many there were (`docs/numerics.md`). How many are worth it is
+//! measured: `policy.rs` and `docs/internals/threads.md`.
 
 mod barrier;
-mod crew;
+mod job;
 mod parts;
+mod policy;
 mod pool;
 mod relay;
 mod shared;
+mod team;
 mod threads;
 mod waiting;
+mod workers;
 
-pub use barrier::Barrier;
-pub use pool::{Effort, for_each_part, for_each_range, team};
+use barrier::Barrier;
+pub use policy::TeamPolicy;
+pub use pool::{Effort, Forced, for_each_part, for_each_part_by, for_each_range, force};
 use relay::Relay;
 pub use shared::{Shared, View};
-pub use threads::{MAX_THREADS, configure, num_threads, process_threads, set_limit, set_num_threads};
+pub use team::{Team, team};
+pub use threads::{MAX_THREADS, configure, cores, num_threads, process_threads, set_limit, set_num_threads};
 
-/// One of the threads of a [`team`].
+/// One of the threads of a [`Team`].
 pub struct Member<'a> {
     /// Its number, 0 (the caller) to `size - 1`.
     pub index: usize,
@@ -34,7 +41,7 @@ pub struct Member<'a> {
 impl Member<'_> {
     /// A team of the calling thread alone.
     pub fn alone<R>(work: impl FnOnce(&Member<'_>) -> R) -> R {
-        work(&Member { index: 0, size: 1, barrier: &Barrier::new(1), relay: &Relay::new(1) })
+        work(&Member { index: 0, size: 1, barrier: &Barrier::default(), relay: &Relay::new(1) })
     }
 
     /// How many pieces this member has handed on.
@@ -58,7 +65,7 @@ impl Member<'_> {
     /// Waits until every member has come here. What members wrote before is visible to all after.
     #[inline]
     pub fn wait(&self) {
-        self.barrier.wait();
+        self.barrier.wait(self.size);
     }
 
     /// This member's contiguous share of `0..count`; shares differ by one item at most.

@@ -1,39 +1,39 @@
-//! Layer 0: pools of threads, one for each process and size, and the two ways to run on them.
+//! Layer 0: the workers of each process, who uses them, and independent pieces of one range on them.
 
+use std::cell::Cell;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use super::crew::Crew;
-use super::parts::Parts;
-use super::threads::{MAX_THREADS, num_threads};
-use super::{Barrier, Member, Relay};
+use super::parts::run_parts;
+use super::policy::{Call, HelpPolicy, now};
+use super::threads::{MAX_THREADS, cores, num_threads, process_threads};
+use super::workers::Workers;
 
-/// Helpers of one process: the caller is the thread that is not in `crew`.
+/// Workers of one process: the caller is the thread that is not among them.
 struct Pool {
     process: u32,
-    crew: Crew,
+    workers: Workers,
     busy: AtomicBool,
+    policy: Mutex<HelpPolicy>,
 }
 
-/// The pool of each size, made when first needed and never dropped. A forked child finds its parent's pools here, whose
-/// threads it does not have; it sees the other process id and makes its own. No lock is involved, because a lock
-/// might have been held by another thread at the moment of the fork.
+/// The pool for each number of threads that the process was set to, made when first needed and never dropped. A forked child finds its
+/// parent's pools here, whose threads it does not have; it sees the other process id and makes its own. No lock is
+/// involved, because a lock might have been held by another thread at the moment of the fork.
 static POOLS: [AtomicPtr<Pool>; MAX_THREADS + 1] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_THREADS + 1];
 
-/// The pool for `threads` threads, or that of the parent that forked this process: to look at, without asking the system which
-/// process this is, which would take longer than all else before short work that nobody helps with.
-fn found_pool(threads: usize) -> Option<&'static Pool> {
-    if threads < 2 {
-        return None;
-    }
+/// The pool of this process, or that of the parent that forked it: to look at, without asking the system which process this is, which
+/// would take longer than all else before short work that nobody helps with.
+fn found_pool() -> Option<&'static Pool> {
     // SAFETY: pools are leaked, so a pointer found here stays valid.
-    unsafe { POOLS[threads].load(Ordering::Acquire).as_ref() }.or_else(|| pool(threads))
+    unsafe { POOLS[process_threads()].load(Ordering::Acquire).as_ref() }.or_else(pool)
 }
 
-/// The pool for `threads` threads in this process.
-fn pool(threads: usize) -> Option<&'static Pool> {
+/// The pool of this process.
+fn pool() -> Option<&'static Pool> {
+    let threads = process_threads();
     let slot = &POOLS[threads];
     let found = slot.load(Ordering::Acquire);
     // SAFETY: pools are leaked, so a pointer found here stays valid.
@@ -42,8 +42,9 @@ fn pool(threads: usize) -> Option<&'static Pool> {
     {
         return Some(pool);
     }
-    let crew = Crew::new(threads - 1)?;
-    let made = Box::into_raw(Box::new(Pool { process: std::process::id(), crew, busy: AtomicBool::new(false) }));
+    let workers = Workers::new(threads.checked_sub(1).filter(|&count| count > 0)?)?;
+    let (process, busy) = (std::process::id(), AtomicBool::new(false));
+    let made = Box::into_raw(Box::new(Pool { process, workers, busy, policy: Mutex::default() }));
     match slot.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: just leaked.
         Ok(_) => Some(unsafe { &*made }),
@@ -57,61 +58,123 @@ fn pool(threads: usize) -> Option<&'static Pool> {
     }
 }
 
+/// Threads of this process that are in a call with work for several.
+static CALLERS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Whether this thread is one of them, perhaps in a call within a call.
+    static CALLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many there are, at least one.
+pub(super) fn callers() -> usize {
+    CALLERS.load(Ordering::Relaxed).max(1)
+}
+
+/// A thread that is counted among the callers until this is dropped.
+struct Caller(bool);
+
+impl Caller {
+    fn new() -> Self {
+        let first = !CALLS.replace(true);
+        if first {
+            CALLERS.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(first)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if self.0 {
+            CALLERS.fetch_sub(1, Ordering::Relaxed);
+            CALLS.set(false);
+        }
+    }
+}
+
 /// A pool that is this call's alone until dropped.
-struct Claim(&'static Pool);
+pub(super) struct Claim {
+    pool: Option<&'static Pool>,
+    _caller: Caller,
+}
 
 impl Claim {
-    /// None where one thread is wanted, or the pool is in use, or the system gives no threads.
-    fn new(threads: usize) -> Option<Self> {
-        if threads < 2 {
-            return None;
-        }
-        let pool = pool(threads)?;
-        // Made only on success: dropping a claim frees the pool.
-        (!pool.busy.swap(true, Ordering::Acquire)).then(|| Self(pool))
+    /// Without workers where one thread is wanted, or they are in use, or the system gives no threads.
+    pub(super) fn new(threads: usize) -> Self {
+        // Taken only on success: dropping a claim frees the pool.
+        let free = |pool: &&Pool| !pool.busy.swap(true, Ordering::Acquire);
+        let pool = if threads < 2 { None } else { pool().filter(free) };
+        Self { pool, _caller: Caller::new() }
+    }
+
+    /// The workers, if there are any.
+    pub(super) fn workers(&self) -> Option<&'static Workers> {
+        self.pool.map(|pool| &pool.workers)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-/// Runs `work` on up to `threads` threads at once, the caller being member 0, and returns when all have returned.
-///
-/// # Panics
-/// With the panic of a member, after all have stopped.
-pub fn team<F>(threads: usize, work: F)
-where
-    F: Fn(&Member) + Sync,
-{
-    let claim = Claim::new(threads.min(num_threads()));
-    let size = claim.as_ref().map_or(1, |claim| claim.0.crew.size() + 1);
-    let (barrier, relay) = (Barrier::new(size), Relay::new(size));
-    let run = |index| {
-        let member = Member { index, size, barrier: &barrier, relay: &relay };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&member)));
-        if let Err(panic) = outcome {
-            barrier.break_up();
-            relay.break_up();
-            resume_unwind(panic);
+        if let Some(pool) = self.pool {
+            pool.busy.store(false, Ordering::Release);
         }
-    };
-    match claim {
-        None => run(0),
-        Some(claim) => claim.0.crew.threads().in_place_scope(|scope| {
-            for index in 1..size {
-                scope.spawn(move |_| run_by_reference(&run, index));
-            }
-            run(0);
-        }),
     }
 }
 
-/// Calls `run` through a reference, so that a spawned job needs no copy of it.
-fn run_by_reference(run: &(impl Fn(usize) + Sync), index: usize) {
-    run(index);
+/// Whether sizes of teams are forced, for tests: results must not depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forced {
+    /// They are chosen by measurement.
+    No,
+    /// As many threads as are set, also more than there are processors.
+    Full,
+    /// A random number of them for each turn: this one, reduced.
+    Random(usize),
+}
+
+/// 0: not forced; 1: full; 2 and more: the state of a generator.
+static FORCED: AtomicU64 = AtomicU64::new(0);
+
+/// Forces sizes of teams in this process, with [`Forced::Random`] from a seed on.
+pub fn force(forced: Forced) {
+    let state = match forced {
+        Forced::No => 0,
+        Forced::Full => 1,
+        Forced::Random(seed) => seed as u64 | 2,
+    };
+    FORCED.store(state, Ordering::Relaxed);
+}
+
+/// Whether sizes are forced.
+pub(super) fn is_forced() -> bool {
+    FORCED.load(Ordering::Relaxed) != 0
+}
+
+/// What is forced now.
+pub(super) fn forced() -> Forced {
+    match FORCED.load(Ordering::Relaxed) {
+        0 => Forced::No,
+        1 => Forced::Full,
+        _ => {
+            // Knuth's MMIX; upper bits.
+            let next = |state: u64| {
+                Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) | 2)
+            };
+            let state = FORCED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(2);
+            Forced::Random((state >> 40) as usize)
+        }
+    }
+}
+
+/// How many threads are of use to a call that begins: others may have calls, too.
+fn useful_threads() -> usize {
+    let threads = num_threads();
+    if is_forced() {
+        return threads;
+    }
+    let others = CALLERS.load(Ordering::Relaxed) - usize::from(CALLS.get());
+    threads.min(cores() / (others + 1)).max(1)
 }
 
 /// How much a job is worth sharing.
@@ -124,10 +187,10 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Of a job that is `shares` times the least for one thread, which should be 5 to 10 µs: helpers that are awake take
-    /// that. Sleeping ones are woken for much more, or where calls come thick.
+    /// Of a job that is `shares` times the least for one thread, which should be 5 to 10 µs: workers that are awake take
+    /// that. Parked ones are woken for much more, or where calls come thick.
     pub fn of(shares: usize) -> Self {
-        Self { threads: num_threads().min(shares).max(1), shares }
+        Self { threads: if shares < 2 { 1 } else { useful_threads().min(shares) }, shares }
     }
 
     /// On so many threads at most.
@@ -136,24 +199,47 @@ impl Effort {
     }
 }
 
-/// Runs `work` over parts of `0..count`, each of `part` items, or over all of it at once on the calling thread where that is
-/// as good.
+/// Runs `work(member, range)` over parts of `0..count`, each of `part` items, or over all of it at once on the calling thread, member 0, where
+/// that is as good. Members are below `effort.threads`.
 ///
-/// Parts are handed out one by one, and the caller takes all that nobody else does: a helper that the system has not
+/// Parts are handed out one by one, and the caller takes all that nobody else does: a worker that the system has not
 /// woken yet, as on a machine with more work than cores, keeps nobody waiting.
-pub fn for_each_part<F>(effort: Effort, count: usize, part: usize, work: F)
+pub fn for_each_part_by<F>(effort: Effort, count: usize, part: usize, work: F)
 where
-    F: Fn(Range<usize>) + Sync,
+    F: Fn(usize, Range<usize>) + Sync,
 {
     let parts = count.div_ceil(part.max(1));
-    let threads = effort.threads.min(parts);
-    let call = found_pool(threads).and_then(|pool| pool.crew.call_for(effort.shares));
-    match call.and_then(|call| Some((Claim::new(threads)?, call))) {
-        None => work(0..count),
-        Some((claim, call)) => {
-            Parts::new(parts, |i| work(i * part..count.min((i + 1) * part))).run(&claim.0.crew, call);
-        }
+    let helpers = effort.threads.min(parts).saturating_sub(1);
+    let call = if helpers > 0 { call_for(effort.shares, helpers) } else { Call::Nobody };
+    if call == Call::Nobody {
+        let _caller = (effort.shares > 1).then(Caller::new);
+        return work(0, 0..count);
     }
+    let claim = Claim::new(helpers + 1);
+    let (Some(pool), Some(workers)) = (claim.pool, claim.workers()) else { return work(0, 0..count) };
+    let mut policy = pool.policy.try_lock().map_or_else(|_| HelpPolicy::default(), |policy| *policy);
+    let helpers = helpers.min(workers.count());
+    run_parts((workers, &mut policy), (helpers, call), parts, &|member, i| {
+        work(member, i * part..count.min((i + 1) * part))
+    });
+    if let Ok(mut kept) = pool.policy.try_lock() {
+        *kept = policy;
+    }
+}
+
+/// Whom to call for so many shares of work.
+fn call_for(shares: usize, helpers: usize) -> Call {
+    let Some(pool) = found_pool() else { return Call::Nobody };
+    let awake = pool.workers.waiting(helpers.min(pool.workers.count())) > 0;
+    match pool.policy.try_lock() {
+        Ok(mut policy) => policy.call(now(), shares, awake),
+        Err(_) => Call::Nobody,
+    }
+}
+
+/// [`for_each_part_by`] where it does not matter who does a part.
+pub fn for_each_part(effort: Effort, count: usize, part: usize, work: impl Fn(Range<usize>) + Sync) {
+    for_each_part_by(effort, count, part, |_, range| work(range));
 }
 
 /// [`for_each_part`] for work without a shape of its own: two shares are `grain` items.

@@ -10,24 +10,37 @@ struct Count(AtomicUsize);
 
 /// How many pieces each thread has handed on.
 pub(super) struct Relay {
-    counts: Box<[Count]>,
+    /// Member 0's; one thread alone needs no memory for others.
+    first: Count,
+    others: Box<[Count]>,
     waiting: Waiting,
 }
 
 impl Relay {
     /// A relay of `members` threads.
     pub(super) fn new(members: usize) -> Self {
-        Self { counts: (0..members).map(|_| Count(AtomicUsize::new(0))).collect(), waiting: Waiting::new() }
+        let count = || Count(AtomicUsize::new(0));
+        Self { first: count(), others: (1..members).map(|_| count()).collect(), waiting: Waiting::default() }
+    }
+
+    /// Nobody has handed anything on yet. No other thread uses the relay meanwhile.
+    pub(super) fn reset(&self) {
+        self.others.iter().chain([&self.first]).for_each(|count| count.0.store(0, SeqCst));
+    }
+
+    /// The counter of a member.
+    fn of(&self, member: usize) -> &AtomicUsize {
+        if member == 0 { &self.first.0 } else { &self.others[member - 1].0 }
     }
 
     /// How many pieces a member has handed on.
     pub(super) fn count(&self, member: usize) -> usize {
-        self.counts[member].0.load(SeqCst)
+        self.of(member).load(SeqCst)
     }
 
     /// Hands a piece on.
     pub(super) fn hand_on(&self, member: usize) {
-        self.counts[member].0.fetch_add(1, SeqCst);
+        self.of(member).fetch_add(1, SeqCst);
         self.waiting.look_again();
     }
 

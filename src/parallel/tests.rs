@@ -67,28 +67,46 @@ fn a_panic_of_a_part_reaches_the_caller_and_the_pool_goes_on() {
     }
 }
 
+/// Runs parts on a worker of one's own.
+fn parts(workers: &workers::Workers, parts: usize, work: impl Fn(usize) + Sync) {
+    let mut policy = policy::HelpPolicy::default();
+    parts::run_parts((workers, &mut policy), (1, policy::Call::Everybody), parts, &|_, part| work(part));
+}
+
 #[test]
-fn a_helper_that_does_not_come_keeps_nobody_waiting() {
+fn a_worker_that_does_not_come_keeps_nobody_waiting() {
     // The only thread of the pool is busy until the caller is through.
-    let crew = crew::Crew::new(1).expect("a thread");
+    let workers = workers::Workers::new(1).expect("a thread");
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (entered, inside) = std::sync::mpsc::channel();
-    crew.threads().spawn(move || {
+    workers.threads().spawn(move || {
         entered.send(()).expect("the test listens");
         let _ = wait.recv();
     });
     inside.recv().expect("the thread runs");
-    let done = AtomicUsize::new(0);
-    parts::Parts::new(100, |_| {
-        done.fetch_add(1, Ordering::Relaxed);
-    })
-    .run(&crew, crew::Call::Everybody);
-    assert_eq!(done.into_inner(), 100);
+    for _ in 0..3 {
+        let done = AtomicUsize::new(0);
+        parts(&workers, 100, |_| {
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(done.into_inner(), 100);
+    }
+    // It finds the last job, which is over, and waits for the next.
     drop(release);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let helped = AtomicUsize::new(0);
+    let caller = std::thread::current().id();
+    while helped.load(Ordering::Relaxed) == 0 {
+        assert!(std::time::Instant::now() < deadline, "no worker came");
+        parts(&workers, 64, |_| {
+            helped.fetch_add(usize::from(std::thread::current().id() != caller), Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        });
+    }
 }
 
 #[test]
-fn every_part_is_done_once_by_helpers_awake_asleep_and_dismissed() {
+fn every_part_is_done_once_by_workers_awake_parked_and_in_a_team() {
     let pauses = [0, 0, 20, 0, 150, 0, 0, 0, 0, 0, 0, 300];
     for round in 0..600 {
         std::thread::sleep(std::time::Duration::from_micros(pauses[round % pauses.len()]));
@@ -107,42 +125,43 @@ fn every_part_is_done_once_by_helpers_awake_asleep_and_dismissed() {
 }
 
 #[test]
-fn a_helper_stays_awake_and_leaves_when_dismissed() {
-    let crew = crew::Crew::new(1).expect("a thread");
-    assert!(!crew.is_awake());
-    let helped = AtomicUsize::new(0);
-    let caller = std::thread::current().id();
-    // Until the helper has come once and waits.
+fn a_worker_spins_for_the_next_job_and_parks_when_none_comes() {
+    let workers = workers::Workers::new(1).expect("a thread");
+    assert_eq!(workers.waiting(1), 0);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !crew.is_awake() {
-        assert!(std::time::Instant::now() < deadline, "no helper waits");
-        parts::Parts::new(64, |_| {
-            helped.fetch_add(usize::from(std::thread::current().id() != caller), Ordering::Relaxed);
-            std::thread::sleep(std::time::Duration::from_micros(50));
-        })
-        .run(&crew, crew::Call::Everybody);
+    while workers.waiting(1) == 0 {
+        assert!(std::time::Instant::now() < deadline, "no worker waits");
+        workers.call_in(1);
+        // On a machine with more work than cores the worker gets this one.
+        std::thread::sleep(std::time::Duration::from_micros(30));
     }
-    assert!(helped.into_inner() > 0);
-    let (answer, asked) = std::sync::mpsc::channel();
-    crew.threads().spawn(move || answer.send(()).expect("the test listens"));
-    asked.recv().expect("the helper left its desk");
-    assert!(!crew.is_awake());
+    while workers.waiting(1) > 0 {
+        assert!(std::time::Instant::now() < deadline, "the worker does not park");
+    }
 }
 
 #[test]
-fn short_calls_wake_helpers_when_they_come_thick() {
-    let pace = crew::Pace::default();
-    // So many calls of two shares until somebody is woken.
-    let calls = || (1..10_000).find(|_| pace.wakes(2)).expect("somebody is woken in the end");
-    let first = calls();
-    assert!((2..10).contains(&first));
-    std::thread::sleep(std::time::Duration::from_millis(1));
-    assert!(!pace.wakes(19), "a call after a pause wakes nobody");
-    // Where nobody came, the next attempts wait longer; where somebody did, not.
-    calls();
-    assert!(calls() > first);
-    pace.found();
-    assert!(calls() <= first);
+fn turns_of_changing_size_are_taken_by_all_their_members() {
+    let mut policy = TeamPolicy::default();
+    policy.prepare(1, 3, 3);
+    let sum = AtomicUsize::new(0);
+    let mut team = Team::new(3, &mut policy);
+    for turn in 0..3_000 {
+        if turn % 500 == 499 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let (before, sizes) = (sum.load(Ordering::SeqCst), AtomicUsize::new(0));
+        team.turn(1, &|member| {
+            sum.fetch_add(1, Ordering::SeqCst);
+            member.wait();
+            assert_eq!(sum.load(Ordering::SeqCst) - before, member.size);
+            member.hand_on();
+            member.wait_for(member.size - 1, member.handed_on());
+            sizes.fetch_add(member.size, Ordering::SeqCst);
+        });
+        let size = sum.load(Ordering::SeqCst) - before;
+        assert_eq!(sizes.into_inner(), size * size);
+    }
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! Layer 0: waiting for another thread, awake at first and then asleep.
+//! Layer 0: waiting for another thread: spins at first and then parks.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// How often a waiting thread looks before it lets others run: about 30 µs, longer than the threads of a balanced step are apart.
-const SPINS: usize = 2_000;
-
-/// How often it lets others run before it sleeps: some 200 µs where nobody else wants the core, so that who waits for a piece of work need not
-/// be woken; on an oversubscribed machine the others have time slices meanwhile.
-const YIELDS: usize = 500;
+/// How long a waiting thread spins before it parks: longer than threads of a balanced step are apart, so that nobody need be woken,
+/// and short beside a time slice, since somebody else may want the core. It never yields: where another process is running, even a niced one, that would
+/// give the core away for a whole slice.
+const SPIN: Duration = Duration::from_micros(100);
 
 /// Threads that wait for what others will do.
+#[derive(Default)]
 pub(super) struct Waiting {
     sleepers: AtomicUsize,
     broken: AtomicBool,
@@ -19,15 +19,6 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new() -> Self {
-        Self {
-            sleepers: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-            lock: Mutex::new(()),
-            wake: Condvar::new(),
-        }
-    }
-
     /// Waits until `come` holds.
     ///
     /// # Panics
@@ -61,17 +52,20 @@ impl Waiting {
     }
 }
 
-/// Looks until something is over, or too often: whether it is.
+/// Looks until something is over, or for too long: whether it is.
+#[inline]
 fn awake(over: impl Fn() -> bool) -> bool {
-    for look in 0..SPINS + YIELDS {
-        if over() {
-            return true;
-        }
-        if look < SPINS {
+    let mut start = None;
+    loop {
+        // The clock is slower than a look.
+        for _ in 0..200 {
+            if over() {
+                return true;
+            }
             std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
+        }
+        if start.get_or_insert_with(Instant::now).elapsed() > SPIN {
+            return false;
         }
     }
-    false
 }

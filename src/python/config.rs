@@ -1,9 +1,10 @@
 //! Layer 5: threads and instruction sets, asked for and set.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::arguments::integer;
-use crate::parallel::{self, MAX_THREADS};
+use crate::parallel::{self, Forced, MAX_THREADS};
 use crate::simd;
 
 /// Set how many threads calls may use, in this process.
@@ -85,6 +86,40 @@ pub fn get_num_threads() -> usize {
 #[pyfunction]
 pub fn limit_threads(n: &Bound<'_, PyAny>) -> PyResult<usize> {
     Ok(parallel::set_limit(integer("n", n, 1, MAX_THREADS as u64)? as usize))
+}
+
+/// Force the sizes of teams in training, for tests: results must not depend on them.
+///
+/// Parameters
+/// ----------
+/// sizes : str
+///     "measured" (the default: what is fastest), "full" (all threads that are set, however many processors there are) or
+///     "random" (another size for each batch).
+/// seed : int
+///     Of the random sizes.
+///
+/// Raises
+/// ------
+/// ValueError
+///     If sizes is none of these.
+///
+/// Examples
+/// --------
+/// >>> from dropfast import _core
+/// >>> _core.force_team_sizes("measured")
+#[pyfunction]
+#[pyo3(signature = (sizes, seed = 0))]
+pub fn force_team_sizes(sizes: &str, seed: u32) -> PyResult<()> {
+    parallel::force(match sizes {
+        "measured" => Forced::No,
+        "full" => Forced::Full,
+        "random" => Forced::Random(seed as usize),
+        _ => {
+            let message = format!("sizes must be one of measured, full, random. Received: sizes={sizes:?}");
+            return Err(PyValueError::new_err(message));
+        }
+    });
+    Ok(())
 }
 
 /// The number that [`set_num_threads`] sets, for tools that find the library by its symbols, such as threadpoolctl.

@@ -56,6 +56,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::get_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(config::limit_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(config::force_team_sizes, module)?)?;
     module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
     module.add_function(wrap_pyfunction!(products::matmul, module)?)?;

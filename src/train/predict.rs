@@ -15,7 +15,7 @@ use super::workspace::{Scratch, Workspace};
 use crate::dense::forward::Real;
 use crate::gemm::blocks::SHARE;
 use crate::gemm::panel::panels_at_once;
-use crate::parallel::{Effort, Member, Shared, View, for_each_part};
+use crate::parallel::{Effort, Member, Shared, View, for_each_part_by};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Simd, dispatch};
 
@@ -105,19 +105,27 @@ impl<T: Element> Kernel for Run<'_, T> {
         let samples = if let Job::Moments(moments) = &job { moments.count as usize } else { 1 };
         let work = predict.plan.parameters.iter().sum::<usize>() * predict.rows * samples;
         let effort = Effort::of(work / SHARE);
-        let part = panels.div_ceil(effort.threads).max(1);
-        let members = panels.div_ceil(part);
+        let part = part(panels, effort.threads, group);
+        let members = effort.threads;
         let mut workspace = Workspace::new(predict.plan, members * group, members, false);
         let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
         let shared = Predicting { s, predict: &predict, pass, group };
-        for_each_part(effort, panels, part, |mine| {
-            let first = mine.start / part * group;
+        for_each_part_by(effort, panels, part, |member, mine| {
+            let first = member * group;
             Member::alone(|alone| match &job {
                 Job::Outputs(out) => shared.outputs(alone, first, mine, out),
                 Job::Moments(moments) => shared.moments(alone, first, mine, moments),
             });
         });
     }
+}
+
+/// Panels of a part: several parts for each thread where they are whole groups, so that a thread whose core is taken away leaves little
+/// to wait for.
+fn part(panels: usize, threads: usize, group: usize) -> usize {
+    const PARTS_PER_THREAD: usize = 8;
+    let most = panels.div_ceil(threads).max(1);
+    panels.div_ceil(PARTS_PER_THREAD * threads).next_multiple_of(group).clamp(1, most)
 }
 
 /// A prediction in the hands of some threads, each with its own of the buffers.

@@ -11,7 +11,8 @@
 //! constraint needs whole columns: one more phase. Each is there only if the run asks for it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::gather::{Input, Scatter};
@@ -28,7 +29,8 @@ use super::update::{Parameter, penalty};
 use super::workspace::{Local, Workspace};
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
-use crate::parallel::{Member, Shared, team};
+use crate::gemm::blocks::SHARE;
+use crate::parallel::{Member, Shared, Team, cores};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
@@ -133,6 +135,12 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
         let jobs = jobs(run.plan);
         let panels = run.batch_size.min(run.order.len()).div_ceil(T::LANES);
         let members = workspace.members();
+        let mut policy = std::mem::take(&mut workspace.policy);
+        policy.prepare(
+            run.batch_size,
+            members.min(cores()),
+            run.plan.parameters.iter().sum::<usize>() * run.batch_size / SHARE,
+        );
         let mut gradients: Vec<_> = match run.clip {
             Some(_) => run.plan.parameters.iter().map(|&len| Aligned::zeros(len)).collect(),
             None => Vec::new(),
@@ -159,17 +167,10 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
             losses: Shared::new(&mut losses),
             penalties: Shared::new(&mut penalties),
             correct: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-            started: Instant::now(),
         };
-        let outcome = std::sync::Mutex::new(Ok(Progress::default()));
-        team(members, |member| {
-            let result = Member::alone(|alone| team_run.member(member, alone));
-            if member.index == 0 {
-                *outcome.lock().expect("nobody else holds it") = result;
-            }
-        });
-        outcome.into_inner().expect("nobody else holds it")
+        let outcome = team_run.batches(&mut Team::new(members, &mut policy));
+        workspace.policy = policy;
+        outcome
     }
 }
 
@@ -185,30 +186,27 @@ struct TeamRun<'a, 'b, S, T: Element> {
     /// The penalty of each job's weights.
     penalties: Shared<'b, f64>,
     correct: AtomicUsize,
-    stop: AtomicBool,
-    started: Instant,
 }
 
 impl<'b, S: Simd, T: Element + std::ops::Add<Output = T>> TeamRun<'_, 'b, S, T>
 where
     Self: 'b,
 {
-    /// All steps of one member, who is also a team `alone`.
-    fn member(&self, member: &Member<'_>, alone: &Member<'_>) -> Result<Progress> {
-        let run = self.run;
-        let mine = share(&self.jobs, run.plan, member.index, member.size);
-        let penalised = run.parameters.iter().any(|parameter| parameter.limits.decays());
-        // SAFETY: locals belong to their members.
-        let local = unsafe { &mut self.pass.buffers.locals.part(member.index..member.index + 1)[0] };
+    /// All batches, each a turn of the team.
+    fn batches(&self, team: &mut Team<'_>) -> Result<Progress> {
+        let (run, started) = (self.run, Instant::now());
         let mut progress = Progress::default();
         for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
             let draws = run.draws(number, rows.len());
             let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
-            if penalised {
-                self.penalties(mine.clone());
-            }
-            self.phase_one(member, alone, &batch, local);
-            let loss = self.loss(rows.len());
+            let loss = Mutex::new(0.0);
+            team.turn(rows.len(), &|member| {
+                let sum = Member::alone(|alone| self.batch(member, alone, number, &batch));
+                if member.index == 0 {
+                    *loss.lock().expect("nobody else holds it") = sum;
+                }
+            });
+            let loss = loss.into_inner().expect("nobody else holds it");
             if !loss.is_finite() {
                 let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
                     run.first_step + number as u64
@@ -217,28 +215,40 @@ where
             }
             progress.loss += loss;
             progress.batches += 1;
-            let step = run.first_step + number as u64 + 1;
+            if started.elapsed() >= run.budget {
+                break;
+            }
+        }
+        progress.correct = self.correct.load(Relaxed) as u64;
+        Ok(progress)
+    }
+
+    /// One member's part of batch `number`; it is also a team `alone`. Returns the loss; where that is not finite, nothing was changed.
+    fn batch(&self, member: &Member<'_>, alone: &Member<'_>, number: usize, batch: &Batch<'_>) -> f64 {
+        let run = self.run;
+        let mine = share(&self.jobs, run.plan, member.index, member.size);
+        // SAFETY: locals belong to their members.
+        let local = unsafe { &mut self.pass.buffers.locals.part(member.index..member.index + 1)[0] };
+        if run.parameters.iter().any(|parameter| parameter.limits.decays()) {
+            self.penalties(mine.clone());
+        }
+        self.phase_one(member, alone, batch, local);
+        let loss = self.loss(batch.rows.len());
+        if loss.is_finite() {
             let two = PhaseTwo {
                 s: self.s,
                 pass: &self.pass,
                 parameters: &run.parameters,
                 whole: self.whole.as_ref(),
                 jobs: &self.jobs,
-                mine: mine.clone(),
+                mine,
                 member,
-                batch: &batch,
+                batch,
             };
+            let step = run.first_step + number as u64 + 1;
             with_rule(&run.optimizer, run.learning_rates[number], step, two);
-            if member.index == 0 && self.started.elapsed() >= run.budget {
-                self.stop.store(true, Relaxed);
-            }
-            member.wait();
-            if self.stop.load(Relaxed) {
-                break;
-            }
         }
-        progress.correct = self.correct.load(Relaxed) as u64;
-        Ok(progress)
+        loss
     }
 
     /// Forward, loss and backward of the batch, some panels at a time: layers before `by_features` each member with its own features of

@@ -7,7 +7,7 @@ use super::noise::{Drawn, WORD};
 use super::plan::Plan;
 use crate::aligned::Aligned;
 use crate::gemm::kept::Kept;
-use crate::parallel::Shared;
+use crate::parallel::{Shared, TeamPolicy};
 use crate::simd::Element;
 
 /// Buffers for batches of up to `panels` panels and teams of up to `members` threads.
@@ -25,6 +25,8 @@ pub struct Workspace<T: Element> {
     /// after them.
     rows: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
+    /// How many members are worth it, by what batches took.
+    pub policy: TeamPolicy,
 }
 
 /// What each thread has for itself.
@@ -78,6 +80,7 @@ impl<T: Element> Workspace<T> {
             // A vector more, which the products of row groups read.
             rows: (plan.dense.iter()).map(|dense| trained(row_stride::<T>(dense.outputs) * lanes + T::LANES)).collect(),
             locals: (0..members).map(|_| Local { panel: trained(panel), scratch: Scratch::new(plan) }).collect(),
+            policy: TeamPolicy::default(),
         }
     }
 

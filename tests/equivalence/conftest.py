@@ -12,10 +12,12 @@ from dropfast import _core
 
 @pytest.fixture(params=[1, 2, 3])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Run with that many threads; the reference has none."""
+    """Run with that many threads, all of them in every batch; the reference has none."""
     before = _core.get_num_threads()
     _core.set_num_threads(request.param)
+    _core.force_team_sizes("full")
     yield request.param
+    _core.force_team_sizes("measured")
     _core.set_num_threads(before)
 
 
