@@ -21,7 +21,7 @@ def run(level: str, threads: int) -> dict[str, Any] | str:
     """The script's hashes at a level, or what it said where the processor lacks the level."""
     environment = {**os.environ, "DROPFAST_SIMD": level, "DROPFAST_NUM_THREADS": str(threads)}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=900
     )
     if done.returncode:
         return done.stderr
