@@ -247,7 +247,7 @@ OTHERS = {
     ),
     "unknown metric": (
         lambda: model().compile("sgd", "mse", metrics=["accuracyy"]),
-        "metric must be an object of that kind or one of binary_accuracy",
+        "metric must be an object of that kind or one of auc, binary_accuracy",
     ),
     "metrics as a string": (
         lambda: model().compile("sgd", "mse", metrics="mae"),

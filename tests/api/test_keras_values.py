@@ -16,11 +16,15 @@ import dropfast as df
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "keras.json").read_text())
 
 
+def _module(kind):
+    return df.optimizers.schedules if kind == "schedules" else getattr(df, kind)
+
+
 def named(kind):
     return [
         pytest.param(entry, id=f"{entry['name']}-{index}")
         for index, entry in enumerate(GOLDEN[kind])
-        if "name" in entry and hasattr(getattr(df, kind, df.optimizers.schedules), entry["name"])
+        if "name" in entry and hasattr(_module(kind), entry["name"])
     ]
 
 
