@@ -15,6 +15,8 @@ use crate::train::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
 /// ValueError for an unknown kind or a value out of range, TypeError for one of another type.
 pub fn layers_from_python(dicts: &[Bound<'_, PyDict>]) -> PyResult<Vec<Layer>> {
     let mut layers = Vec::new();
+    // The value that each dict's layers end in; the input's comes first.
+    let mut ends = vec![0];
     for dict in dicts {
         let spec = Spec::new("layer", dict);
         let kind: String = spec.optional("kind")?.unwrap_or_default();
@@ -25,9 +27,10 @@ pub fn layers_from_python(dicts: &[Bound<'_, PyDict>]) -> PyResult<Vec<Layer>> {
             }),
             "dense" => layers.push(Layer::Dense(dense(&spec)?)),
             "activation" => {}
+            "add" => layers.push(Layer::Add { source: earlier(&spec, &ends)? }),
             "dropout" | "alpha_dropout" | "gaussian_dropout" => layers.push(Layer::Noise(noise(&spec, &kind)?)),
             _ => {
-                let known = "rescaling, dense, activation, dropout, alpha_dropout, gaussian_dropout";
+                let known = "rescaling, dense, activation, add, dropout, alpha_dropout, gaussian_dropout";
                 return Err(PyValueError::new_err(format!("kind must be one of {known}. Received: kind={kind:?}")));
             }
         }
@@ -37,8 +40,18 @@ pub fn layers_from_python(dicts: &[Bound<'_, PyDict>]) -> PyResult<Vec<Layer>> {
                 layers.push(Layer::Activation(activation));
             }
         }
+        ends.push(layers.len());
     }
     Ok(layers)
+}
+
+/// The value that an add takes beside the one before it.
+fn earlier(spec: &Spec<'_, '_>, ends: &[usize]) -> PyResult<usize> {
+    let source: usize = spec.optional("source")?.unwrap_or(usize::MAX);
+    ends.get(source).copied().ok_or_else(|| {
+        let last = ends.len() - 1;
+        PyValueError::new_err(format!("source of an add must be in [0, {last}]. Received: source={source}"))
+    })
 }
 
 fn dense(spec: &Spec<'_, '_>) -> PyResult<Dense> {

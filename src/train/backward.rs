@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::forward::AddPanel;
 use super::gather::{Scatter, ScatterKept};
 use super::gradient_work::GradientWork;
 use super::layer::Layer;
@@ -35,6 +36,8 @@ impl<T: Element> Pass<'_, T> {
         let (mut to_turn, mut met) = (None, true);
         for layer in layers.rev() {
             let Some(room) = self.room(layer + 1) else { break };
+            // SAFETY: the member has its own features of both for itself.
+            unsafe { self.add_skips(s, layer + 1, room, group) };
             // SAFETY: the caller's promise; features are their owners', and between the meetings about softmax panels are. Of the room of
             // one value there is one reference at a time.
             unsafe {
@@ -53,6 +56,7 @@ impl<T: Element> Pass<'_, T> {
                             self.activation_backward(s, layer, room, *activation, panel, own.clone());
                         }
                     }
+                    &Layer::Add { source } => self.keep_skip(s, (layer, source), room, group),
                     Layer::Noise(_) => {
                         let (index, width) = (self.noise_index(layer), self.plan.widths[layer]);
                         let own = group.own::<T>(width);
@@ -81,6 +85,50 @@ impl<T: Element> Pass<'_, T> {
             // SAFETY: members have met since its output gradients were complete; input gradients are computed from them by this member
             // alone, or by nobody: the first layer of a network has none.
             unsafe { self.turn(s, first, group, batch, copy) };
+        }
+    }
+
+    /// Some features of what sums have for the gradient of source number `index`, of a panel.
+    ///
+    /// # Safety
+    /// As [`Pass::value`].
+    unsafe fn skip(&self, index: usize, panel: usize, features: &Range<usize>) -> &mut [T] {
+        let start = panel * self.plan.widths[self.plan.sources[index].value];
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.buffers.skips[index].part((start + features.start) * T::LANES..(start + features.end) * T::LANES)
+        }
+    }
+
+    /// Puts the gradient of a sum by for the value that it takes beside the chain. The last sum of a value comes first.
+    ///
+    /// # Safety
+    /// The member has its own features of both for itself.
+    unsafe fn keep_skip<S: Simd>(&self, s: S, (layer, source): (usize, usize), room: usize, group: &Group<'_>) {
+        let Some(index) = self.plan.source(source).filter(|_| self.room(source).is_some()) else { return };
+        let own = group.own::<T>(self.plan.widths[source]);
+        for panel in group.panels.clone() {
+            // SAFETY: the caller's promise.
+            let (kept, gradient) = unsafe { (self.skip(index, panel, &own), self.gradient(room, panel, own.clone())) };
+            if self.plan.sources[index].last == layer {
+                kept.copy_from_slice(gradient);
+            } else {
+                s.run(AddPanel { values: kept, other: gradient });
+            }
+        }
+    }
+
+    /// Adds to the gradient of a value what sums have for it.
+    ///
+    /// # Safety
+    /// The member has its own features of both for itself.
+    unsafe fn add_skips<S: Simd>(&self, s: S, value: usize, room: usize, group: &Group<'_>) {
+        let Some(index) = self.plan.source(value) else { return };
+        let own = group.own::<T>(self.plan.widths[value]);
+        for panel in group.panels.clone() {
+            // SAFETY: the caller's promise.
+            let (gradient, kept) = unsafe { (self.gradient(room, panel, own.clone()), self.skip(index, panel, &own)) };
+            s.run(AddPanel { values: gradient, other: kept });
         }
     }
 

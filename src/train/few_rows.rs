@@ -15,7 +15,7 @@ use crate::simd::{Element, Kernel, Simd};
 /// Whether rows of an input can be predicted here: up to three quarters of a panel, of floats, through layers that need no panel.
 pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
     let by_rows = |layer: &Layer| match layer {
-        Layer::Dense(_) | Layer::Activation(_) => true,
+        Layer::Dense(_) | Layer::Activation(_) | Layer::Add { .. } => true,
         Layer::Noise(noise) => noise.kind != NoiseKind::ClassicDropout,
         Layer::Rescaling { .. } => false,
     };
@@ -47,7 +47,11 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
         let mut given = Some(&self.x[..rows * plan.widths[0]]);
         let (mut values, mut next) = (Vec::new(), Vec::new());
         let mut dense = plan.dense.iter();
-        for layer in &plan.layers {
+        let mut taken: Vec<Vec<T>> = vec![Vec::new(); plan.sources.len()];
+        for (number, layer) in plan.layers.iter().enumerate() {
+            if let Some(source) = plan.source(number) {
+                taken[source] = given.unwrap_or(&values).to_vec();
+            }
             match layer {
                 Layer::Dense(_) => {
                     let Some(place) = dense.next() else { unreachable!("`dense` lists all dense layers") };
@@ -72,6 +76,11 @@ impl<T: Real> Kernel for Rows<'_, '_, T> {
                     } else {
                         activate(s, *activation, &mut values);
                     }
+                }
+                &Layer::Add { source } => {
+                    values.extend_from_slice(given.take().unwrap_or(&[]));
+                    let Some(source) = plan.source(source) else { unreachable!("`sources` lists what sums take") };
+                    s.run(AddTo { values: &mut values, bias: &taken[source] });
                 }
                 Layer::Noise(_) | Layer::Rescaling { .. } => {}
             }

@@ -58,6 +58,13 @@ impl<T: Element> Pass<'_, T> {
                             activate(s, *activation, self.moved(layer, panel, own.clone()));
                         }
                     }
+                    &Layer::Add { source } => {
+                        for panel in group.panels.clone() {
+                            // The two lie in two buffers: nothing writes over what a sum takes.
+                            let values = self.moved(layer, panel, own.clone());
+                            s.run(AddPanel { values, other: self.value(source, panel, own.clone()) });
+                        }
+                    }
                     Layer::Noise(_) => {
                         for panel in group.panels.clone() {
                             self.noise_forward(s, layer, panel, own.clone(), draws);
@@ -190,6 +197,25 @@ impl<T: Element> Pass<'_, T> {
                 let panel = unsafe { self.value(value, panel, piece.clone()) };
                 s.run(Spread { panel, first: piece.start, kept: outputs });
             }
+        }
+    }
+}
+
+/// Adds features of a panel to others, element by element.
+pub struct AddPanel<'a, T> {
+    /// The sums.
+    pub values: &'a mut [T],
+    /// What is added.
+    pub other: &'a [T],
+}
+
+impl<T: Element> Kernel for AddPanel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (values, other) in self.values.chunks_exact_mut(T::LANES).zip(self.other.chunks_exact(T::LANES)) {
+            V::<S, T>::read(s, values).add(V::<S, T>::read(s, other)).write(values);
         }
     }
 }

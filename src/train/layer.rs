@@ -19,6 +19,11 @@ pub enum Layer {
     Activation(Activation),
     /// Multiplicative or replacing noise, a fresh draw each step.
     Noise(Noise),
+    /// `y = x + v`, with an earlier value `v`: a skip connection.
+    Add {
+        /// The number of the value.
+        source: usize,
+    },
 }
 
 /// A fully connected layer, without its activation.

@@ -3,7 +3,7 @@
 //! Value 0 is the input, value `i + 1` the output of layer `i`. A layer writes over its input unless backward needs that
 //! input: as the input of a `Dense` (for its weight gradient), as the pre-activation or the output of an activation.
 //! Dropout still writes over the output of an activation whose derivative asks for signs alone: kept elements keep
-//! theirs, and the gradient of dropped ones is 0 before it comes there.
+//! theirs, and the gradient of dropped ones is 0 before it comes there. Nothing writes over a value that a later sum takes.
 
 use super::layer::{Layer, Noise, NoiseKind};
 use crate::dense::activation::{Activation, Saved};
@@ -45,13 +45,25 @@ pub struct Plan {
     pub noise: Vec<usize>,
     /// Lengths of the parameters.
     pub parameters: Vec<usize>,
+    /// The values that later sums take.
+    pub sources: Vec<Source>,
+}
+
+/// A value that sums take beside the chain: its gradient has several parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Its number.
+    pub value: usize,
+    /// The last layer that takes it, whose part of the gradient comes first.
+    pub last: usize,
 }
 
 impl Plan {
     /// Lays out a stack over `inputs` features.
     ///
     /// # Errors
-    /// [`Error::Value`] for a size of zero, a rate out of range, or a rescaling that is not the first layer.
+    /// [`Error::Value`] for a size of zero, a rate out of range, a rescaling that is not the first layer, or a sum of
+    /// values that are not there or have other widths.
     pub fn new(layers: Vec<Layer>, inputs: usize) -> Result<Self> {
         if inputs == 0 {
             return Err(Error::value("input_size must be a positive integer. Received: input_size=0"));
@@ -64,7 +76,16 @@ impl Plan {
             dense: Vec::new(),
             noise: Vec::new(),
             parameters: Vec::new(),
+            sources: Vec::new(),
         };
+        for (index, layer) in layers.iter().enumerate() {
+            if let Layer::Add { source: value } = *layer {
+                match plan.sources.iter_mut().find(|source| source.value == value) {
+                    Some(source) => source.last = index,
+                    None => plan.sources.push(Source { value, last: index }),
+                }
+            }
+        }
         for layer in layers {
             plan.push(layer)?;
         }
@@ -79,8 +100,16 @@ impl Plan {
             self.dense[index].input_noise = layer.checked_sub(1).and_then(|before| self.dropping(before));
             let after = layer + 1;
             let activated = matches!(self.layers.get(after), Some(Layer::Activation(f)) if !f.is_softmax());
-            self.dense[index].output_noise = self.dropping(after + usize::from(activated));
+            let noise = after + usize::from(activated);
+            // A sum takes what was dropped later: then it must be computed.
+            let taken = (after..=noise).any(|value| self.source(value).is_some());
+            self.dense[index].output_noise = self.dropping(noise).filter(|_| !taken);
         }
+    }
+
+    /// The number of a value among those that sums take.
+    pub fn source(&self, value: usize) -> Option<usize> {
+        self.sources.iter().position(|source| source.value == value)
     }
 
     /// The number of the stochastic layer at `layer`, if it drops elements to 0.
@@ -125,10 +154,20 @@ impl Plan {
                 noise.check()?;
                 self.noise.push(index);
             }
-            Layer::Rescaling { .. } | Layer::Activation(_) => {}
+            &Layer::Add { source } if source > index || self.widths[source] != width => {
+                let what = match self.widths.get(source).filter(|_| source <= index) {
+                    Some(other) => format!("widths {width} and {other}"),
+                    None => format!("value {source} in layer {index}"),
+                };
+                return Err(Error::value(format!(
+                    "source of an add must be an earlier value of its width. Received: {what}"
+                )));
+            }
+            Layer::Rescaling { .. } | Layer::Activation(_) | Layer::Add { .. } => {}
         }
         let may_change = !self.is_kept(index) || (Self::keeps_signs(&layer) && self.only_signs_kept(index));
-        let in_place = may_change && !matches!(&layer, Layer::Dense(_)) && !Self::keeps_input(&layer);
+        let taken = self.source(index).is_some();
+        let in_place = may_change && !taken && !matches!(&layer, Layer::Dense(_)) && !Self::keeps_input(&layer);
         if in_place {
             self.buffer_of.push(self.buffer_of[index]);
         } else {
@@ -171,7 +210,7 @@ impl Plan {
         match layer {
             Layer::Dense(_) => true,
             Layer::Activation(f) => matches!(f.saves(), Saved::Input),
-            Layer::Rescaling { .. } | Layer::Noise(_) => false,
+            Layer::Rescaling { .. } | Layer::Noise(_) | Layer::Add { .. } => false,
         }
     }
 

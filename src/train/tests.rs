@@ -254,6 +254,66 @@ fn leaving_out_dropped_units_changes_no_bit() {
     }
 }
 
+/// Blocks with skip connections: one value taken twice, one before dropout, one that is the input of the network, sums right after a
+/// product, after an activation and after another sum.
+fn residual([first, second]: [usize; 2]) -> Vec<Layer> {
+    let add = |source| Layer::Add { source };
+    vec![
+        noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
+        dense(INPUTS),
+        add(0),
+        dense(first),
+        Layer::Activation(Activation::Relu),
+        noise(NoiseKind::Dropout, 0.3, Sharing::Rows(16)),
+        add(5),
+        dense(first),
+        add(7),
+        Layer::Activation(Activation::Relu),
+        add(5),
+        add(7),
+        noise(NoiseKind::Dropout, 0.5, Sharing::Batch),
+        dense(second),
+        Layer::Activation(Activation::Gelu { approximate: false }),
+        dense(second),
+        Layer::Activation(Activation::Relu),
+        noise(NoiseKind::Dropout, 0.2, Sharing::Rows(1)),
+        add(15),
+        add(19),
+        dense(CLASSES),
+        Layer::Activation(Activation::Softmax),
+    ]
+}
+
+#[test]
+fn skip_connections_train_the_same_bits() {
+    set_num_threads(4).unwrap();
+    for (widths, members, batches, epochs) in
+        [(NARROW, &[1, 2, 3][..], &[1, 64, 300][..], 2), (WIDE, &[2, 4], &[19, 300], 1)]
+    {
+        let weights = initial(&residual(widths));
+        for &batch in batches {
+            for settings in &settings(batch)[..2] {
+                let oracle = train::<f32>(residual(widths), &weights, settings, Level::Scalar, 1, epochs);
+                assert!(oracle.1.loss.is_finite());
+                for level in available() {
+                    for &members in members {
+                        let run = train::<f32>(residual(widths), &weights, settings, level, members, epochs);
+                        assert_eq!(run, oracle, "batch {batch}, {level:?}, {members} threads");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn skip_connections_of_other_widths_are_refused() {
+    for layers in [vec![dense(INPUTS + 1), Layer::Add { source: 0 }], vec![Layer::Add { source: 1 }]] {
+        let message = Plan::new(layers, INPUTS).unwrap_err().to_string();
+        assert!(message.contains("source of an add must be an earlier value of its width"), "{message}");
+    }
+}
+
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let layers = || {
@@ -269,6 +329,20 @@ fn gradients_are_those_of_finite_differences() {
             Layer::Activation(Activation::Softmax),
         ]
     };
+    gradients_are_right(layers);
+    let smooth = || {
+        let mut layers = residual([13, 9]);
+        for layer in &mut layers {
+            if *layer == Layer::Activation(Activation::Relu) {
+                *layer = Layer::Activation(Activation::Tanh);
+            }
+        }
+        layers
+    };
+    gradients_are_right(smooth);
+}
+
+fn gradients_are_right(layers: impl Fn() -> Vec<Layer>) {
     let weights = initial(&layers());
     let at = |rate| Settings {
         batch: ROWS,
@@ -315,6 +389,7 @@ fn few_rows_are_predicted_as_among_many() {
         Layer::Activation(Activation::Softmax),
     ];
     few_rows_are_as_among_many(head.to_vec());
+    few_rows_are_as_among_many(residual(NARROW));
     few_rows_are_as_among_many([&[Layer::Activation(Activation::Sigmoid)], &head[..]].concat());
 }
 

@@ -24,6 +24,8 @@ pub struct Workspace<T: Element> {
     /// Gradients of the outputs of dense layers, by rows; before that by panels, each where its rows will be, as are those of the layers
     /// after them.
     rows: Vec<Aligned<T>>,
+    /// The gradients that sums have for the values they take.
+    skips: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
     /// How many members are worth it, by what batches took.
     pub policy: TeamPolicy,
@@ -79,6 +81,7 @@ impl<T: Element> Workspace<T> {
             whole: plan.widths.iter().map(|&width| Kept::all::<T>(if shares { width } else { 0 })).collect(),
             // A vector more, which the products of row groups read.
             rows: (plan.dense.iter()).map(|dense| trained(row_stride::<T>(dense.outputs) * lanes + T::LANES)).collect(),
+            skips: plan.sources.iter().map(|source| trained(plan.widths[source.value] * lanes)).collect(),
             locals: (0..members).map(|_| Local { panel: trained(panel), scratch: Scratch::new(plan) }).collect(),
             policy: TeamPolicy::default(),
         }
@@ -98,6 +101,7 @@ impl<T: Element> Workspace<T> {
             kept: self.kept.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             whole: &self.whole,
             rows: self.rows.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            skips: self.skips.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             locals: Shared::new(&mut self.locals),
         }
     }
@@ -122,6 +126,8 @@ pub struct Buffers<'a, T: Element> {
     pub whole: &'a [Kept],
     /// `[row][stride]` for each dense layer.
     pub rows: Vec<Shared<'a, T>>,
+    /// `[panel][width][lane]` for each value that sums take: their gradients for it.
+    pub skips: Vec<Shared<'a, T>>,
     /// One for each member.
     pub locals: Shared<'a, Local<T>>,
 }

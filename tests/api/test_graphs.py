@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from graphs import Block, compiled, residual
 
 import dropfast as df
 from dropfast.training.engine import Native
@@ -50,11 +51,6 @@ def data():
     return rng.random((90, 5, 4)), rng.integers(0, 3, 90)
 
 
-def compiled(model, **settings):
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **settings)
-    return model
-
-
 def same_weights(a, b):
     pairs = zip(a.get_weights(), b.get_weights(), strict=True)
     return all(np.array_equal(x, y) for x, y in pairs)
@@ -89,24 +85,6 @@ def test_functional_chain_is_the_sequential_bit_by_bit(data):
         one.fit(x, y, epochs=2, verbose=0)
     assert type(model.engine()) is Native
     assert same_weights(model, row)
-
-
-def residual(seed=1, dtype="float32", composite=False):
-    x = df.Input((6,))
-    h = L.Dense(8, "relu")(x)
-    for _ in range(2):
-        h = Block(8)(h) if composite else h + L.Dropout(0.3)(L.Dense(8, "relu")(h))
-    return df.Model(x, L.Dense(3, "softmax")(h), seed=seed, dtype=dtype)
-
-
-class Block(L.Layer):
-    def __init__(self, units, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-        self.dense, self.dropout = L.Dense(units, "relu"), L.Dropout(0.3)
-
-    def call(self, x, training=None):
-        return x + self.dropout(self.dense(x), training=training)
 
 
 def test_composite_layers_are_what_they_call():

@@ -45,6 +45,10 @@ def drop(rate: float, **more: Any) -> Layer:
     return {"kind": "dropout", "rate": rate, **more}
 
 
+def add(source: int) -> Layer:
+    return {"kind": "add", "source": source}
+
+
 HEAD = dense(CLASSES, "softmax")
 SPARSE = {"name": "sparse_categorical_crossentropy", "from_logits": False}
 ADAM = {"name": "adam", "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
@@ -113,6 +117,15 @@ RUNS: dict[str, tuple[list[Layer], dict[str, Any], dict[str, Any], float]] = {
     "softmax below": ([dense(20, "softmax"), drop(0.2), HEAD], SPARSE, ADAM, 0.01),
     "dropout last": (
         [dense(20, "relu"), dense(3), drop(0.2)], {"name": "mean_squared_error"}, SGD, 0.05,
+    ),
+    "skip connections": (
+        [drop(0.2), dense(24, "relu"), dense(24, "relu"), drop(0.2), add(2),
+         dense(24, "tanh"), drop(0.3, rows_per_mask=8), add(5), add(2), HEAD],
+        SPARSE, ADAM, 0.01,
+    ),
+    "skip over the input": (
+        [dense(FEATURES, "relu"), add(0), dense(FEATURES), add(2), add(0), HEAD],
+        SPARSE, SGD, 0.1,
     ),
     "penalties and norms": (
         [dense(30, "relu", kernel_l1=1e-3, kernel_l2=1e-2, bias_l1=1e-3, bias_l2=1e-2,

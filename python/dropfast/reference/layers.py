@@ -1,8 +1,9 @@
 """Layer 6, reference: one layer of a network, forward beside backward, in float64.
 
-A network is a list of dicts; ``kind`` is "dense", "activation", "dropout", "alpha_dropout" or
-"gaussian_dropout". A forward function takes the layer's input [n, features] and returns its output
-and whatever its backward function needs.
+A network is a list of dicts; ``kind`` is "dense", "activation", "add", "dropout", "alpha_dropout"
+or "gaussian_dropout". An "add" is a skip connection: to the value before it it adds value number
+``source``, 0 being the input and i what layer i - 1 returned. A forward function takes the layer's
+input [n, features] and returns its output and whatever its backward function needs.
 
 Dropout of a batch: element = row of the batch * features + column, or per row (``per_row``: noise
 shape (None, 1)), or by row groups (``rows_per_mask``; 0 stands for the whole batch: noise shape (1,

@@ -199,10 +199,13 @@ class Network:
         h = np.asarray(x, np.float64)
         weights = (w.astype(np.float64) for w in params)
         tape: list[dict[str, Any]] = []
+        values = [h]
         place = 0
         for layer in self.layers:
             entry: dict[str, Any] = {"layer": layer, "x": h}
-            if layer["kind"] in L.STOCHASTIC:
+            if layer["kind"] == "add":
+                h = h + values[layer["source"]]
+            elif layer["kind"] in L.STOCHASTIC:
                 rate = float(layer["rate"] if rates is None else rates[place])
                 if keys is None:
                     noise = L.at_inference(layer, rate)
@@ -220,13 +223,23 @@ class Network:
                     entry["z"] = L.dense_forward(h, entry["kernel"], bias)
                 h = entry["y"] = L.activate(layer, entry["z"])
             tape.append(entry)
+            values.append(h)
         return h, tape
 
     def _backward(self, tape: list[dict[str, Any]], dy: F64, fused: bool) -> list[F64]:
         """Down the tape; `fused`: dy belongs to the last layer's pre-activation already."""
         gradients: list[F64] = []
-        for entry in reversed(tape):
+        # What sums have for the gradients of the values that they take beside the chain.
+        skips: dict[int, F64] = {}
+        for number in range(len(tape), 0, -1):
+            entry = tape[number - 1]
             layer = entry["layer"]
+            if number in skips:
+                dy = dy + skips.pop(number)
+            if layer["kind"] == "add":
+                source = layer["source"]
+                skips[source] = skips[source] + dy if source in skips else dy
+                continue
             if "noise" in entry:
                 dy = entry["noise"].backward(dy)
                 continue

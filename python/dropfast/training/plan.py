@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dropfast import schedules
 from dropfast.arrays import Array, Shape
 from dropfast.graph import Graph
-from dropfast.layers import Dense, Flatten, Identity, Normalization, Rescaling, Reshape
+from dropfast.layers import Add, Dense, Flatten, Identity, Normalization, Rescaling, Reshape
 from dropfast.layers.base import Passage
 from dropfast.random import Key
 from dropfast.training.columns import Columns
@@ -223,10 +223,14 @@ def _described(
 ) -> tuple[dict[str, Any] | None, str]:
     """A place in the native network's terms, None where that has nothing to do; and why not.
 
-    The network is a row of layers.
+    The network is a row of layers; beside the value before it, an Add takes an earlier one.
     """
     layer, name = place.layer, f"layer {place.index} ({place.layer.name})"
     sources = [known[source] for source in place.sources]
+    if type(layer) is Add and exact(layer):
+        if len(sources) != 2 or max(sources) != count or not _alike(place):
+            return None, f"{name}, which adds more than an earlier value to the latest"
+        return {"kind": "add", "source": min(sources)}, ""
     if layer.merges:
         return None, name
     if sources != [count]:
@@ -243,6 +247,11 @@ def _described(
     if described["kind"] == "rescaling" and count:
         return None, f"{name}, which is not first"
     return described, ""
+
+
+def _alike(place: Place) -> bool:
+    """Whether all that a place takes has one shape."""
+    return all(shape == place.output_shape for shape in place.input_shapes)
 
 
 def _no_row(graph: Graph, outputs: Sequence[int]) -> str:
