@@ -45,10 +45,36 @@ def as_numeric(name: str, x: ArrayLike) -> Array:
         if np.ma.is_masked(x):
             raise ValueError(f"{name} must have no masked entries: fill them. Received: some")
         x = x.data
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    array = x if isinstance(x, np.ndarray) else _as_array(name, x)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        raise TypeError(f"{name} must hold numbers. Received: dtype={array.dtype}")
+        hint = ""
+        if array.dtype.kind in "OUS" and _strings(array):
+            hint = ", not strings: labels become numbers by np.unique(y, return_inverse=True)[1]"
+        raise TypeError(f"{name} must hold numbers{hint}. Received: dtype={array.dtype}")
     return array
+
+
+def _as_array(name: str, x: Any) -> Array:
+    """What other libraries' arrays and tables hold, missing numbers as NaN."""
+    if hasattr(x, "toarray") and hasattr(x, "nnz"):
+        raise TypeError(
+            f"{name} must be a dense array: {name}.toarray() makes one. "
+            f"Received: a sparse {type(x).__name__} of shape {x.shape}"
+        )
+    if hasattr(x, "detach") and hasattr(x, "numpy"):
+        x = x.detach().cpu()
+        return np.asarray(x.float().numpy() if "bfloat16" in str(x.dtype) else x.numpy())
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return np.from_dlpack(x)
+    array = np.asarray(x)
+    if array.dtype.kind == "O" and hasattr(x, "to_numpy") and not _strings(array):
+        # Nullable and mixed columns of pandas, which NumPy takes for objects.
+        array = x.to_numpy(np.float64, na_value=np.nan)
+    return array
+
+
+def _strings(array: Array) -> bool:
+    return array.dtype.kind in "US" or any(isinstance(entry, str) for entry in array.flat)
 
 
 def block_rows(x: Array, dtype: np.dtype[Any], least: int = 1) -> int:

@@ -18,6 +18,7 @@ from dropfast.graph.symbolic import flatten
 from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.models import adapters
 from dropfast.models.data import check_x, check_y, row_weights
+from dropfast.models.kinds import as_given
 from dropfast.models.objectives import losses_of, metrics_of, several
 from dropfast.models.predicting import Predicting
 from dropfast.models.stack import NotReadyError
@@ -285,7 +286,7 @@ class Compiled(Predicting):
         one_by_one = hooks.wants("test_batch_begin", "test_batch_end")
         if steps is not None:
             check_integer("steps", steps, least=1)
-        parts = batches(x, y, sample_weight, steps, size, one_by_one)
+        parts = batches(as_given(x), y, sample_weight, steps, size, one_by_one)
         hooks.call("test_begin", {})
         # A fit in progress goes on with its own sums.
         kept = [vars(metric).copy() for metric in self.metrics] if self._fitting else []

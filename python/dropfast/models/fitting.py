@@ -19,6 +19,7 @@ from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
 from dropfast.models.keeping import Kept
+from dropfast.models.kinds import as_given
 from dropfast.models.source import Rows, Source
 from dropfast.models.warn import warn_if_epochs_matter, warn_if_idle
 from dropfast.progress import Progress, resolve_verbose
@@ -130,6 +131,7 @@ class Fitting(Compiled):
         >>> history.history["loss"][-1] < history.history["loss"][0]
         True
         """
+        x, validation_data = as_given(x), as_given(validation_data)
         size = 32 if batch_size is None else _count("batch_size", batch_size)
         _count("epochs", epochs, least=0)
         # Numbers that callbacks are told, and how far the model's own count is ahead of them.

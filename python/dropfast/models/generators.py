@@ -67,6 +67,8 @@ def unpack(part: Any) -> Part:
     ValueError
         If it is neither.
     """
+    # PyTorch's loaders make lists of the batches.
+    part = tuple(part) if isinstance(part, list) else part
     if not isinstance(part, tuple) or len(part) not in (2, 3):
         raise ValueError(
             "a generator must yield tuples (x, y) or (x, y, sample_weight). "

@@ -13,6 +13,8 @@ from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.checks import check_integer
 from dropfast.models import adapters
 from dropfast.models.data import Feed, check_x
+from dropfast.models.generators import is_stream
+from dropfast.models.kinds import as_given, inputs_of
 from dropfast.models.monte_carlo import sample
 from dropfast.models.stack import Stack
 from dropfast.random import CALLS
@@ -71,7 +73,7 @@ class Predicting(Stack):
         ----------
         x
             Inputs, first axis the rows; a memory map is read in blocks. Of several inputs a list
-            or dict, which is copied into one array.
+            or dict, which is copied into one array. Or a generator or loader of batches.
         batch_size
             Rows a batch, for `steps` and for callbacks that are told about batches; None is 32. It
             doesn't change the results.
@@ -112,6 +114,9 @@ class Predicting(Stack):
                 return outputs
         if batch_size is not None:
             check_integer("batch_size", batch_size, least=1)
+        x = as_given(x)
+        if is_stream(x):
+            return self._predict_stream(x, batch_size, steps, callbacks)
         array = self._take(x)
         if steps is not None:
             array = array[: (batch_size or 32) * check_integer("steps", steps, least=1)]
@@ -132,6 +137,16 @@ class Predicting(Stack):
             parts.append(self._outputs(x[first : first + batch_size]))
             hooks.call("predict_batch_end", number, {"outputs": self._answer(parts[-1])})
         return np.concatenate(parts)
+
+    def _predict_stream(
+        self, x: Any, batch_size: int | None, steps: int | None, callbacks: Any
+    ) -> Any:
+        """Outputs of the batches of a generator or loader, one after the other."""
+        hooks = CallbackList(callbacks, self._itself(), {})
+        hooks.call("predict_begin", {})
+        parts = [self._outputs(self._take(part), batch_size) for part in inputs_of(x, steps)]
+        hooks.call("predict_end", {})
+        return self._answer(np.concatenate(parts))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs of one batch, without dropout."""
