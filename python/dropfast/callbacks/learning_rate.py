@@ -9,6 +9,7 @@ from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
 from dropfast.checks import check_integer, check_number
 from dropfast.optimizers import schedules
+from dropfast.output import write
 
 
 def current_rate(callback: Callback) -> float:
@@ -66,7 +67,7 @@ class LearningRateScheduler(Callback):
         rate = self.schedule(epoch, now) if self._two else self.schedule(epoch)
         self.model.optimizer.learning_rate = rate
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {rate:g}")
+            write(f"Epoch {epoch + 1}: learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Put the rate into the logs."""
@@ -142,4 +143,4 @@ class ReduceLROnPlateau(Callback):
                 self.model.optimizer.learning_rate = rate
                 self.cooldown_counter, self.wait = self.cooldown, 0
                 if self.verbose:
-                    print(f"Epoch {epoch + 1}: learning rate reduced to {rate:g}")
+                    write(f"Epoch {epoch + 1}: learning rate reduced to {rate:g}")

@@ -79,7 +79,7 @@ def check_y(
         )
     check_finite(name, array)
     loss.check_values(name, array)
-    return np.ascontiguousarray(array, dtype)
+    return np.require(array, dtype, ["C", "A"])
 
 
 def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:

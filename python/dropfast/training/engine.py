@@ -93,7 +93,7 @@ class Native:
 
     def direct(self, x: Array) -> Array | None:
         """A view [n, features], where the dtype fits; bytes are widened while rows are gathered."""
-        if self.plan.preparation or not x.flags.c_contiguous:
+        if self.plan.preparation or not x.flags.c_contiguous or not x.flags.aligned:
             return None
         if x.dtype != self.dtype and x.dtype != np.uint8:
             return None
@@ -102,7 +102,7 @@ class Native:
     def convert(self, x: Array) -> Array:
         """Rows [n, features] in the model's dtype, prepared."""
         if not self.plan.preparation:
-            return np.ascontiguousarray(np.asarray(x, self.dtype).reshape(len(x), self.size))
+            return np.require(x, self.dtype, ["C", "A"]).reshape(len(x), self.size)
         found = np.empty((len(x), self.size), self.dtype)
         step = block_rows(x, self.dtype)
         for start in range(0, len(x), step):

@@ -42,11 +42,11 @@ class Stepwise:
 
     def direct(self, x: Array) -> Array | None:
         """The array itself where its dtype fits."""
-        return x if x.dtype == self.dtype else None
+        return x if x.dtype == self.dtype and x.flags.aligned else None
 
     def convert(self, x: Array) -> Array:
         """Rows in the model's dtype, in the shape they came."""
-        return np.ascontiguousarray(x, self.dtype)
+        return np.require(x, self.dtype, ["C", "A"])
 
     def forward(
         self,
