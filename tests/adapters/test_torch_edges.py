@@ -374,3 +374,28 @@ def test_under_a_mode_of_dispatch():
         y = ours.dropout(x, 0.5)
         y.sum().backward()
     assert torch.equal(x.grad, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "own"),
+    [
+        ("dropout", (511,), False),
+        ("dropout", (512,), True),
+        ("dropout2d", (32, 63, 2, 2), False),
+        ("dropout2d", (32, 64, 2, 2), True),
+        ("dropout3d", (2047, 2, 2, 2), False),
+        ("dropout3d", (2048, 2, 2, 2), True),
+    ],
+)
+def test_few_decisions_with_a_gradient_are_torchs_own(name, shape, own):
+    x = torch.randn(shape, requires_grad=True)
+    function = getattr(ours, name)
+    assert ("Dropped" in function(x, 0.5).grad_fn.name()) == own
+    assert "Dropped" in function(x, 0.5, key=KEY).grad_fn.name()
+    assert "Dropped" in function(x, 1.0).grad_fn.name()
+
+
+@pytest.mark.filterwarnings("ignore:dropout3d")
+def test_a_rank_that_has_one_axis_of_decisions():
+    x = torch.ones(4, requires_grad=True)
+    assert ours.dropout3d(x, 0.5).shape == (4,)
