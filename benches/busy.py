@@ -77,7 +77,7 @@ def sampled() -> Callable[[], object]:
         [layer for units in (200, 100, 60) for layer in _hidden(units)] + [df.layers.Dense(10)],
         seed=0,
     )
-    model.build(784)
+    model.build((None, 784))
     x = np.random.default_rng(0).random((1000, 784), dtype=np.float32)
     return lambda: model.predict_mc(x, samples=100)
 
