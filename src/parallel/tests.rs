@@ -128,7 +128,7 @@ fn every_part_is_done_once_by_workers_awake_parked_and_in_a_team() {
 fn a_worker_spins_for_the_next_job_and_parks_when_none_comes() {
     let workers = workers::Workers::new(1).expect("a thread");
     assert_eq!(workers.waiting(1), 0);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     while workers.waiting(1) == 0 {
         assert!(std::time::Instant::now() < deadline, "no worker waits");
         workers.call_in(1);
