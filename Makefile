@@ -7,8 +7,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-# release: what a wheel holds. fast: builds in a fraction of the time, for daily work.
-PROFILE ?= release
+# fast: built in a fraction of the time, close to release in speed. release: what a wheel holds.
+PROFILE ?= fast
 VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find src -name '*.rs')
@@ -20,7 +20,7 @@ APT := $(shell if [ "$$(id -u)" = 0 ]; then echo apt-get; else echo sudo -n apt-
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: develop data ## train the Fashion-MNIST network with and without dropout; picture in demo/
@@ -39,7 +39,8 @@ test: develop ## all tests: Rust, then Python
 	@echo "Left out: the adapters to scikit-learn and PyTorch where these are not installed; make test-adapters runs them."
 
 # Adapters need their peers: scikit-learn always, PyTorch (several GB with its GPU libraries) where it installs.
-ADAPTER_TESTS := tests/adapters tests/docs/test_documents.py python/dropfast/sklearn python/dropfast/torch
+ADAPTER_TESTS := tests/adapters $(wildcard tests/tabular python/dropfast/tabular) tests/docs/test_documents.py \
+  python/dropfast/sklearn python/dropfast/torch
 
 .PHONY: test-adapters
 test-adapters: develop $(VENV)/.sklearn $(VENV)/.torch ## tests of the adapters, with scikit-learn and PyTorch (several GB)
@@ -58,7 +59,7 @@ test-arm: ## tests of 64-bit Arm under an emulator (Debian; fetches what it need
 	PYTHON=$(PYTHON) .ci/test_arm $(ARGS)
 
 .PHONY: develop
-develop: $(VENV)/.built-$(PROFILE) ## build and install into .venv, with all tools (PROFILE=fast: quicker)
+develop: $(VENV)/.built-$(PROFILE) ## build and install into .venv, with all tools (PROFILE=release: as in a wheel)
 
 $(VENV)/.built-$(PROFILE): $(VENV)/.tools $(RUST_SOURCES)
 	rm -f $(VENV)/.built-*
@@ -101,8 +102,10 @@ wheel: $(VENV)/.tools ## build the release wheel for this kind of machine into d
 wheels: $(VENV)/.tools ## the same for all Linux systems that have one
 	.ci/wheels
 
+# Figures are of what a wheel holds.
 .PHONY: bench
-bench: develop ## run the benchmarks and print their tables
+bench: ## run the benchmarks and print their tables
+	$(MAKE) develop PROFILE=release
 	$(BIN)/python benches/report.py $(ARGS)
 
 .PHONY: docs
