@@ -298,7 +298,8 @@ def test_checkpoints_without_seeds(reentrant):
         )
         call(x).square().sum().backward()
         ends.append(x.grad)
-    assert torch.allclose(*ends)
+    # Masks that differ would show in the first digit; sums of threads differ in the last.
+    torch.testing.assert_close(*ends, rtol=1e-4, atol=1e-4)
 
 
 class _Augmented(torch.utils.data.Dataset):

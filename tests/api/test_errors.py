@@ -161,7 +161,7 @@ FIT = {
         "a generator must yield tuples (x, y) or (x, y, sample_weight). Received: ndarray",
     ),
     "empty generator": (model, {"x": iter([])}, "x must yield at least one batch an epoch:"),
-    "strings": (model, {"x": X.astype(str), "y": Y}, "x must hold numbers. Received: dtype=<U32"),
+    "strings": (model, {"x": X.astype(str), "y": Y}, "x must hold numbers, not strings: "),
 }
 
 
