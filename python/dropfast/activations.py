@@ -231,4 +231,10 @@ def get(identifier: Any) -> Function:
         return identifier
     if identifier is None:
         return linear
-    return Call(identifier) if callable(identifier) else Function(identifier)
+    if callable(identifier):
+        return Call(identifier)
+    if not isinstance(identifier, str):
+        raise ValueError(
+            f"activation must be a name or a function. Received: activation={identifier!r}"
+        )
+    return Function(identifier)

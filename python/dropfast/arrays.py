@@ -23,7 +23,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype that a model computes in: float32 or float64."""
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         found = None
     if found not in (np.float32, np.float64) or dtype is None:
         raise ValueError(f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}")
@@ -45,7 +45,13 @@ def as_numeric(name: str, x: ArrayLike) -> Array:
         if np.ma.is_masked(x):
             raise ValueError(f"{name} must have no masked entries: fill them. Received: some")
         x = x.data
-    array = x if isinstance(x, np.ndarray) else _as_array(name, x)
+    try:
+        array = x if isinstance(x, np.ndarray) else _as_array(name, x)
+    except (ValueError, TypeError) as error:
+        kind = type(x).__name__
+        if str(error).startswith(name):
+            raise
+        raise ValueError(f"{name} must be an array. Received: a {kind} ({error})") from error
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         hint = ""
         if array.dtype.kind in "OUS" and _strings(array):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+
+_T = TypeVar("_T")
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -78,8 +81,11 @@ def check_integer(name: str, value: Any, least: int = 0, most: int | None = None
     >>> check_integer("epochs", 3)
     3
     """
-    good = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_ | np.ndarray)
-    number = operator.index(value) if good else least - 1
+    try:
+        bad = isinstance(value, bool | np.bool_ | np.ndarray)
+        number = least - 1 if bad else operator.index(value)
+    except TypeError:
+        number = least - 1
     if number < least or (most is not None and number > most):
         kind = {0: "an integer >= 0", 1: "a positive integer"}.get(least, f"an integer >= {least}")
         kind = kind if most is None else f"an integer in [{least}, {most}]"
@@ -122,8 +128,10 @@ def check_number(
 
 def as_number(value: Any) -> float:
     """A real number as a float; NaN for everything else, such as True, "1" or an array."""
-    if isinstance(value, bool | np.bool_ | str | bytes | bytearray | np.ndarray):
-        return math.nan if getattr(value, "ndim", 1) or isinstance(value, np.bool_) else _of(value)
+    if isinstance(value, bool | np.bool_ | str | bytes | bytearray | memoryview):
+        return math.nan
+    if getattr(value, "ndim", 0):
+        return math.nan
     return _of(value)
 
 
@@ -132,3 +140,37 @@ def _of(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def named(name: str, get: Callable[[Any], _T], value: Any) -> _T:
+    """What `get` makes of a value, where an error names the argument that the value came as.
+
+    Examples
+    --------
+    >>> named("bias_scale", lambda value: check_number("scale", value), 2)
+    2
+    """
+    try:
+        return get(value)
+    except (ValueError, TypeError) as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def check_path(name: str, value: Any) -> str:
+    """A path as a string.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+
+    Examples
+    --------
+    >>> check_path("filename", "log.csv")
+    'log.csv'
+    """
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise TypeError(f"{name} must be a path. Received: {name}={value!r}")
+    return os.fsdecode(value)

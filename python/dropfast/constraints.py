@@ -57,9 +57,8 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, max_value: float = 2.0, axis: int = 0) -> None:
-        if not max_value > 0:
-            raise ValueError(f"max_value must be positive. Received: max_value={max_value!r}")
-        self.max_value, self.axis = max_value, axis
+        self.max_value = check_number("max_value", max_value, positive=True)
+        self.axis = check_integer("axis", axis, -32, 32)
 
     def __call__(self, w: Array) -> Array:
         """Scale down columns that are too long."""
@@ -80,7 +79,7 @@ class UnitNorm(Constraint):
     """
 
     def __init__(self, axis: int = 0) -> None:
-        self.axis = axis
+        self.axis = check_integer("axis", axis, -32, 32)
 
     def __call__(self, w: Array) -> Array:
         """Divide by the norms."""

@@ -14,10 +14,10 @@ from dropfast.output import printable, usable, watched, write
 
 def resolve_verbose(verbose: str | int | bool) -> int:
     """0, 1 or 2; "auto" is a bar (1) where somebody watches, else one line an epoch (2)."""
-    if verbose == "auto":
+    if isinstance(verbose, str) and verbose == "auto":
         bar = watched(sys.stderr) or "ipykernel" in sys.modules
         return 1 if bar and os.environ.get("TERM") != "dumb" else 2
-    if verbose not in (0, 1, 2):
+    if not isinstance(verbose, bool | int) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
     return int(verbose)
 

@@ -149,9 +149,7 @@ l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def _check(name: str, value: float) -> float:
-    if not 0.0 <= value < float("inf"):
-        raise ValueError(f"{name} must be at least 0 and finite. Received: {name}={value!r}")
-    return float(value)
+    return float(check_number(name, value, 0.0))
 
 
 def get(identifier: Any) -> Regularizer | None:

@@ -247,7 +247,7 @@ OTHERS = {
     ),
     "unknown metric": (
         lambda: model().compile("sgd", "mse", metrics=["accuracyy"]),
-        "metric must be an object of that kind or one of auc, binary_accuracy",
+        "metrics: metric must be an object of that kind or one of auc, binary_accuracy",
     ),
     "metrics as a string": (
         lambda: model().compile("sgd", "mse", metrics="mae"),
@@ -279,7 +279,7 @@ OTHERS = {
     ),
     "momentum": (
         lambda: df.optimizers.SGD(momentum=1.0),
-        "momentum must be at least 0 and below 1. Received: momentum=1.0",
+        "momentum must be in [0, 1). Received: momentum=1.0",
     ),
     "two kinds of clipping": (
         lambda: df.optimizers.Adam(clipnorm=1.0, clipvalue=1.0),

@@ -235,14 +235,14 @@ def test_a_layer_that_cannot_be_built_stays_unbuilt():
         (lambda: L.Dense(2, activation="rel"), "activation must be one of linear, relu"),
         (
             lambda: L.Dense(2, kernel_initializer="foo"),
-            "initializer must be an object of that kind or one of",
+            "kernel_initializer: initializer must be an object of that kind or one of",
         ),
         (
             lambda: L.Dense(2, dtype="int8"),
             "dtype must be 'float32' or 'float64'. Received: dtype=",
         ),
         (lambda: L.Input((3, 0)), "shape must hold positive integers. Received: shape=(3, 0)"),
-        (lambda: L.Rescaling(float("inf")), "scale must be finite. Received: scale=inf"),
+        (lambda: L.Rescaling(float("inf")), "scale must be a finite number. Received: scale=inf"),
         (lambda: L.BatchNormalization(momentum=1.0), "momentum must be in [0, 1). Received: mom"),
         (lambda: L.LayerNormalization(epsilon=0), "epsilon must be positive. Received: epsilon=0"),
         (

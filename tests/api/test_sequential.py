@@ -170,9 +170,9 @@ def test_explain_dropout_tells_what_training_drops():
     assert "rate 0.3" in repr(told)
     model.fit(x, np.ones((8, 6)), epochs=3, verbose=0)
     assert model.explain_dropout(x)[0].key == df.Key(2, 0, 2)
-    with pytest.raises(ValueError, match=r"row must be in \[0, 7\]. Received: row=8"):
+    with pytest.raises(ValueError, match=r"row must be an integer in \[0, 7\]. Received: row=8"):
         model.explain_dropout(x, row=8)
-    with pytest.raises(ValueError, match=r"step must be at least 0. Received: step=-1"):
+    with pytest.raises(ValueError, match=r"step must be an integer >= 0. Received: step=-1"):
         model.explain_dropout(x, step=-1)
 
 

@@ -118,7 +118,8 @@ def as_list(callbacks: Any) -> list[Any]:
         return []
     if isinstance(callbacks, CallbackList):
         return list(callbacks.callbacks)
-    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+    one = isinstance(callbacks, Callback | str | bytes | bytearray)
+    if one or not isinstance(callbacks, Iterable):
         return [callbacks]
     return [found for entry in callbacks for found in as_list(entry)]
 

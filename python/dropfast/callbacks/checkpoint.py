@@ -6,6 +6,7 @@ import os
 
 from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
+from dropfast.checks import check_flag, check_integer, check_number, check_path
 from dropfast.output import write
 
 
@@ -52,8 +53,14 @@ class ModelCheckpoint(Callback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__()
-        self.filepath, self.verbose = os.fspath(filepath), verbose
-        self.monitor, self.save_best_only = Monitor(monitor, mode), save_best_only
+        self.filepath, self.verbose = (
+            check_path("filepath", filepath),
+            check_integer("verbose", verbose),
+        )
+        self.monitor = Monitor(monitor, mode)
+        self.save_best_only = check_flag("save_best_only", save_best_only)
+        if initial_value_threshold is not None:
+            check_number("initial_value_threshold", initial_value_threshold)
         self.best = (
             self.monitor.worst if initial_value_threshold is None else initial_value_threshold
         )

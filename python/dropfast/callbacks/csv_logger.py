@@ -6,7 +6,7 @@ import csv
 import os
 
 from dropfast.callbacks.base import Callback, Logs
-from dropfast.checks import check_flag, check_name
+from dropfast.checks import check_flag, check_name, check_path
 
 
 class CSVLogger(Callback):
@@ -38,7 +38,7 @@ class CSVLogger(Callback):
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
         super().__init__()
-        self.filename, self.append = os.fspath(filename), check_flag("append", append)
+        self.filename, self.append = check_path("filename", filename), check_flag("append", append)
         self.separator = check_name(separator, "separator")
         if len(separator) != 1:
             raise ValueError(f"separator must be one character. Received: separator={separator!r}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from dropfast.arrays import Array
+from dropfast.arrays import Array, as_numeric
 from dropfast.checks import check_number
 from dropfast.configurable import Configurable
 from dropfast.random import WEIGHTS, Key, draw_seed
@@ -90,6 +90,8 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: ArrayLike = 0.0) -> None:
+        if not np.isfinite(np.asarray(as_numeric("value", value), np.float64)).all():
+            raise ValueError(f"value must be finite. Received: value={value!r}")
         self.value: Any = value if np.ndim(value) == 0 else np.asarray(value).tolist()
 
     def draw(self, shape: tuple[int, ...], key: Key) -> Array:

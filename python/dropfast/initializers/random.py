@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from dropfast.arrays import Array
+from dropfast.checks import check_number
 from dropfast.initializers.base import Initializer
 from dropfast.random import Key, check_seed, random_normal, random_uniform
 
@@ -25,7 +26,8 @@ class RandomUniform(Initializer):
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
-        self.minval, self.maxval, self.seed = minval, maxval, check_seed(seed)
+        self.minval, self.maxval = check_number("minval", minval), check_number("maxval", maxval)
+        self.seed = check_seed(seed)
 
     def draw(self, shape: tuple[int, ...], key: Key) -> Array:
         """Uniform variates."""
@@ -45,7 +47,8 @@ class RandomNormal(Initializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        self.mean, self.stddev, self.seed = mean, stddev, check_seed(seed)
+        self.mean, self.stddev = check_number("mean", mean), check_number("stddev", stddev, 0.0)
+        self.seed = check_seed(seed)
 
     def draw(self, shape: tuple[int, ...], key: Key) -> Array:
         """Normal variates."""
@@ -64,7 +67,8 @@ class TruncatedNormal(Initializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        self.mean, self.stddev, self.seed = mean, stddev, check_seed(seed)
+        self.mean, self.stddev = check_number("mean", mean), check_number("stddev", stddev, 0.0)
+        self.seed = check_seed(seed)
 
     def draw(self, shape: tuple[int, ...], key: Key) -> Array:
         """Normal variates within two deviations."""

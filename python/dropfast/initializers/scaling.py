@@ -9,6 +9,7 @@ import math
 from typing import Literal
 
 from dropfast.arrays import Array
+from dropfast.checks import check_choice, check_number
 from dropfast.initializers.base import Initializer
 from dropfast.initializers.random import truncated
 from dropfast.random import Key, check_seed, random_normal, random_uniform
@@ -53,17 +54,10 @@ class VarianceScaling(Initializer):
         ] = "truncated_normal",
         seed: int | None = None,
     ) -> None:
-        if not scale > 0:
-            raise ValueError(f"scale must be positive. Received: scale={scale!r}")
-        if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(
-                f"mode must be 'fan_in', 'fan_out' or 'fan_avg'. Received: mode={mode!r}"
-            )
-        if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
-            raise ValueError(
-                "distribution must be 'truncated_normal', 'untruncated_normal' or 'uniform'. "
-                f"Received: distribution={distribution!r}"
-            )
+        check_number("scale", scale, positive=True)
+        check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        kinds = ("truncated_normal", "untruncated_normal", "uniform")
+        check_choice("distribution", distribution, kinds)
         self.scale, self.mode, self.distribution = scale, mode, distribution
         self.seed = check_seed(seed)
 

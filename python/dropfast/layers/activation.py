@@ -8,6 +8,7 @@ import numpy as np
 
 from dropfast import activations
 from dropfast.arrays import Array, Shape
+from dropfast.checks import check_number
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.spellings import last_axis, renamed
 from dropfast.training.exact import exact
@@ -96,7 +97,10 @@ class LeakyReLU(Activation):
         kwargs = renamed("LeakyReLU", kwargs, {"alpha": "negative_slope"})
         negative_slope = kwargs.pop("negative_slope", negative_slope)
         super().__init__(
-            activations.Function("leaky_relu", negative_slope=negative_slope), **kwargs
+            activations.Function(
+                "leaky_relu", negative_slope=check_number("negative_slope", negative_slope, 0.0)
+            ),
+            **kwargs,
         )
         self.negative_slope = negative_slope
 
@@ -114,7 +118,7 @@ class ELU(Activation):
     fixed = ("activation",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(activations.Function("elu", alpha=alpha), **kwargs)
+        super().__init__(activations.Function("elu", alpha=check_number("alpha", alpha)), **kwargs)
         self.alpha = alpha
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
+from dropfast.checks import check_flag, check_number
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.spellings import check_last_axis, last_axis
 
@@ -79,12 +80,9 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.axis = last_axis(axis)
-        if not 0.0 <= momentum < 1.0:
-            raise ValueError(f"momentum must be in [0, 1). Received: momentum={momentum!r}")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be positive. Received: epsilon={epsilon!r}")
-        self.momentum, self.epsilon = float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
+        self.momentum = float(check_number("momentum", momentum, 0.0, 1.0))
+        self.epsilon = float(check_number("epsilon", epsilon, positive=True))
+        self.center, self.scale = check_flag("center", center), check_flag("scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)

@@ -6,6 +6,7 @@ from typing import Any
 
 from dropfast import _core, activations, constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
+from dropfast.checks import check_flag, check_integer, named
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.weight import Weight
 from dropfast.training.exact import exact
@@ -70,17 +71,15 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
-            raise ValueError(f"units must be a positive integer. Received: units={units!r}")
-        self.units = int(units)
+        self.units = check_integer("units", units, least=1)
         self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.kernel_initializer = named("kernel_initializer", initializers.get, kernel_initializer)
+        self.bias_initializer = named("bias_initializer", initializers.get, bias_initializer)
+        self.kernel_regularizer = named("kernel_regularizer", regularizers.get, kernel_regularizer)
+        self.bias_regularizer = named("bias_regularizer", regularizers.get, bias_regularizer)
+        self.kernel_constraint = named("kernel_constraint", constraints.get, kernel_constraint)
+        self.bias_constraint = named("bias_constraint", constraints.get, bias_constraint)
         self.kernel: Array
         self.bias: Array | None = None
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dropfast import _core
 from dropfast.arrays import Array, Shape
+from dropfast.checks import check_choice, check_integer
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.rated import Rate, Rated, check_noise_shape
 
@@ -66,10 +67,7 @@ class Dropout(Rated, Layer):
         super().__init__(**kwargs)
         self.noise_shape = check_noise_shape(noise_shape)
         self.set_rate(rate, seed)
-        if scale_at not in ("train", "inference"):
-            raise ValueError(
-                f"scale_at must be 'train' or 'inference'. Received: scale_at={scale_at!r}"
-            )
+        check_choice("scale_at", scale_at, ("train", "inference"))
         self.scale_at = scale_at
         self.rows_per_mask = check_rows_per_mask(rows_per_mask)
         if self.rows_per_mask is not None and self.noise_shape is not None:
@@ -140,6 +138,4 @@ def check_rows_per_mask(rows: int | None) -> int | None:
     """None, or an integer that is not negative."""
     if rows is None:
         return None
-    if isinstance(rows, bool) or not hasattr(rows, "__index__") or rows < 0:
-        raise ValueError(f"rows_per_mask must be an integer >= 0. Received: rows_per_mask={rows!r}")
-    return int(rows)
+    return check_integer("rows_per_mask", rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from dropfast.arrays import Array
+from dropfast.checks import check_number
 from dropfast.layers.base import Layer, Passage
 from dropfast.random import check_seed, random_normal
 
@@ -36,9 +37,8 @@ class GaussianNoise(Layer):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0.0 <= stddev < float("inf"):
-            raise ValueError(f"stddev must be at least 0 and finite. Received: stddev={stddev!r}")
-        self.stddev, self.seed = float(stddev), check_seed(seed)
+        self.stddev = float(check_number("stddev", stddev, 0.0))
+        self.seed = check_seed(seed)
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """The input plus noise."""

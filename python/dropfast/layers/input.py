@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import DTypeLike
 
+from dropfast.checks import check_integer, check_name
 from dropfast.graph import SymbolicTensor
 
 
@@ -49,12 +50,19 @@ def Input(
     >>> df.Sequential([df.Input(4), df.layers.Dense(2)], seed=0).output_shape
     (None, 2)
     """
+    if name is not None:
+        check_name(name)
     return SymbolicTensor((None, *row_shape(shape)), name or "input", given_name=name is not None)
 
 
 def row_shape(shape: Sequence[int] | int) -> tuple[int, ...]:
     """The shape of a row as a tuple, checked."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not sizes or not all(hasattr(size, "__index__") and size > 0 for size in sizes):
-        raise ValueError(f"shape must hold positive integers. Received: shape={shape!r}")
-    return tuple(int(size) for size in sizes)
+    try:
+        if isinstance(shape, str | bytes | bytearray | dict | set):
+            raise TypeError
+        given = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+        if not given:
+            raise ValueError
+        return tuple(check_integer("shape", size, least=1) for size in given)
+    except (TypeError, ValueError):
+        raise ValueError(f"shape must hold positive integers. Received: shape={shape!r}") from None

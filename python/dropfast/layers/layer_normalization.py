@@ -8,6 +8,7 @@ import numpy as np
 
 from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
+from dropfast.checks import check_flag, check_number
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.spellings import check_last_axis, last_axis
 
@@ -64,9 +65,8 @@ class LayerNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.axis = last_axis(axis)
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be positive. Received: epsilon={epsilon!r}")
-        self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
+        self.epsilon = float(check_number("epsilon", epsilon, positive=True))
+        self.center, self.scale = check_flag("center", center), check_flag("scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)

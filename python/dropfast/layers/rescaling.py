@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dropfast.arrays import Array, Shape
+from dropfast.checks import check_number
 from dropfast.layers.base import Layer, Passage
 
 
@@ -34,10 +33,8 @@ class Rescaling(Layer):
 
     def __init__(self, scale: float, offset: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name, value in (("scale", scale), ("offset", offset)):
-            if not np.isfinite(value):
-                raise ValueError(f"{name} must be finite. Received: {name}={value!r}")
-        self.scale, self.offset = float(scale), float(offset)
+        self.scale = float(check_number("scale", scale))
+        self.offset = float(check_number("offset", offset))
 
     def forward(self, x: Array, passage: Passage) -> Array:
         """The rescaled input."""

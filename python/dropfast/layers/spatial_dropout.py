@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from dropfast.arrays import Array, Shape, shape_text
+from dropfast.checks import check_choice
 from dropfast.layers.base import Passage
 from dropfast.layers.dropout import Dropout
 from dropfast.layers.rated import Rate
@@ -22,11 +23,7 @@ class _SpatialDropout(Dropout):
         **kwargs: Any,
     ) -> None:
         data_format = "channels_last" if data_format is None else data_format
-        if data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                "data_format must be 'channels_last' or 'channels_first'. "
-                f"Received: data_format={data_format!r}"
-            )
+        check_choice("data_format", data_format, ("channels_last", "channels_first"))
         ones = (1,) * self.spatial
         noise = (None, *ones, None) if data_format == "channels_last" else (None, None, *ones)
         super().__init__(rate, noise, seed, **kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from dropfast.checks import check_number
+from dropfast.checks import as_number
 from dropfast.metrics.base import Metric
 
 
@@ -16,8 +16,8 @@ class _Counts(Metric):
     def __init__(self, thresholds: float | None = None, *, name: str | None = None) -> None:
         self.thresholds = None
         if thresholds is not None:
-            self.thresholds = check_number("thresholds", thresholds, 0.0)
-            if self.thresholds > 1.0:
+            self.thresholds = as_number(thresholds)
+            if not 0.0 <= self.thresholds <= 1.0:
                 raise ValueError(f"thresholds must be in [0, 1]. Received: {thresholds=}")
         super().__init__(name)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dropfast.arrays import Array, Shape, check_finite
+from dropfast.checks import as_number
 from dropfast.graph import Graph, SymbolicTensor
 from dropfast.graph.symbolic import flatten, like
 from dropfast.losses import Loss
@@ -164,9 +165,9 @@ def parts_of(
 
 
 def _factor(weight: Any) -> float:
-    if isinstance(weight, bool | str) or not np.isscalar(weight) or not np.isfinite(weight):
+    if not 0.0 <= as_number(weight) < np.inf:
         raise ValueError(f"loss_weights must be numbers. Received: {weight!r}")
-    return float(weight)  # type: ignore[arg-type]
+    return float(weight)
 
 
 def pack_targets(y: Any, rows: int, parts: Sequence[Part], name: str = "y") -> Array:

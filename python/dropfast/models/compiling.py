@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dropfast import losses, metrics, optimizers
-from dropfast.arrays import Array, check_finite
+from dropfast.arrays import Array, as_numeric, check_finite
 from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList, told
-from dropfast.checks import check_integer
+from dropfast.checks import check_flag, check_integer, named
 from dropfast.graph.symbolic import flatten
-from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.models import adapters
 from dropfast.models.data import check_x, check_y, row_weights
 from dropfast.models.kinds import as_given
@@ -109,7 +108,7 @@ class Compiled(Predicting):
             )
             metrics, loss_weights = loss_weights, None
         (found_loss, all_losses), found_optimizer = losses_of(loss), optimizers.get(optimizer)
-        rows = check_rows_per_mask(rows_per_mask)
+        rows = check_integer("rows_per_mask", rows_per_mask)
         names = _names("metrics", metrics, found_loss)
         weighted = _names("weighted_metrics", weighted_metrics, found_loss)
         if self._built is not None:
@@ -119,7 +118,7 @@ class Compiled(Predicting):
         self._losses, self._loss_weights, self._several = all_losses, loss_weights, None
         self._loss, self._optimizer = found_loss, found_optimizer
         self._metric_names, self._weighted_names, self._metrics = names, weighted, []
-        self.rows_per_mask = 1 if rows is None else rows
+        self.rows_per_mask = rows
         self.stop_training = False
         changes.note()
 
@@ -281,6 +280,7 @@ class Compiled(Predicting):
         from dropfast.models.generators import batches
 
         _ = self.loss
+        check_flag("return_dict", return_dict)
         size = 32 if batch_size is None else check_integer("batch_size", batch_size, least=1)
         hooks = told(callbacks, self._itself(), {"steps": steps})
         one_by_one = hooks.wants("test_batch_begin", "test_batch_end")
@@ -370,7 +370,7 @@ class Compiled(Predicting):
             weights = row_weights(sample_weight, None, targets, self.dtype, 1)
             check_finite(f"{prefix}x", inputs)
             return inputs, targets, weights
-        targets = np.asarray(y)
+        targets = as_numeric(f"{prefix}y", y)
         if targets.ndim == 0 or len(targets) != len(inputs):
             count = "a scalar" if targets.ndim == 0 else f"{len(targets)} rows"
             raise ValueError(
@@ -419,9 +419,11 @@ def _plain(given: Any) -> list[Any]:
 
 def _names(what: str, given: Any, loss: losses.Loss) -> Any:
     """Metrics as given, each of which can be made."""
-    if isinstance(given, str):
+    if given is None:
+        return []
+    if not isinstance(given, list | tuple | Mapping):
         raise ValueError(f"{what} must be a list. Received: {what}={given!r}")
-    for name in flatten(given or ()):
+    for name in flatten(given):
         if name is not None:
-            metrics.for_loss(name, loss, 1)
+            named(what, lambda name: metrics.for_loss(name, loss, 1), name)
     return dict(given) if isinstance(given, Mapping) else list(given or ())

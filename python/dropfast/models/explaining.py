@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dropfast import _core
 from dropfast.arrays import Array
+from dropfast.checks import check_integer
 from dropfast.layers import AlphaDropout, Dropout
 from dropfast.layers.base import Passage
 from dropfast.random import Key
@@ -78,12 +79,8 @@ class Explanation:
 def explain(model: Fitting, x: ArrayLike, step: int | None, row: int) -> Explanation:
     """See `Sequential.explain_dropout`."""
     array = model._take(x)
-    if not 0 <= row < len(array):
-        raise ValueError(f"row must be in [0, {len(array) - 1}]. Received: row={row!r}")
-    if step is None:
-        step = max(model._steps_done() - 1, 0)
-    if step < 0:
-        raise ValueError(f"step must be at least 0. Received: step={step!r}")
+    row = check_integer("row", row, 0, len(array) - 1)
+    step = max(model._steps_done() - 1, 0) if step is None else check_integer("step", step)
     return Explanation(step, row, list(entries(model, len(array), step, row)))
 
 

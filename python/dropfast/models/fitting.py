@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.callbacks.history import History
 from dropfast.callbacks.stopping import TerminateOnNaN
-from dropfast.checks import check_flag, check_integer
+from dropfast.checks import check_flag, check_integer, check_number
 from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
@@ -149,6 +149,7 @@ class Fitting(Compiled):
             _count("steps_per_epoch", steps_per_epoch)
         progress = Progress(resolve_verbose(verbose))
         held_out: tuple[Any, ...] | None = validation_data
+        check_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split and validation_data is None:
             if is_stream(x):
                 raise ValueError(
@@ -419,10 +420,10 @@ class Fitting(Compiled):
         if is_stream(data):
             stream: tuple[Any, ...] = data
             return stream
-        if len(data) not in (2, 3):
+        if not isinstance(data, list | tuple) or len(data) not in (2, 3):
+            entries = f"{len(data)} entries" if isinstance(data, list | tuple) else repr(data)
             raise ValueError(
-                "validation_data must be (x, y) or (x, y, sample_weight). "
-                f"Received: {len(data)} entries"
+                f"validation_data must be (x, y) or (x, y, sample_weight). Received: {entries}"
             )
         x, y, weights = unpack(tuple(data))
         self._checked(x, y, weights, None, "validation ")

@@ -13,7 +13,9 @@ Part = tuple[Any, Any, Any]
 
 def is_stream(x: Any) -> bool:
     """Whether `x` yields batches rather than being an array."""
-    if isinstance(x, np.ndarray | list | tuple | Mapping) or hasattr(x, "__array__"):
+    if isinstance(x, np.ndarray | list | tuple | Mapping | str | bytes | bytearray) or hasattr(
+        x, "__array__"
+    ):
         return False
     return isinstance(x, Iterable)
 

@@ -167,6 +167,8 @@ class Model(Attributes):
         Model "sequential" (seed 0, float32)
         ...
         """
+        if print_fn is not None and not callable(print_fn):
+            raise TypeError(f"print_fn must be a function. Received: print_fn={print_fn!r}")
         for line in summary.lines(self, line_length):
             (print_fn or write)(line)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dropfast.arrays import Array
+from dropfast.arrays import Array, as_numeric
+from dropfast.checks import check_flag, check_integer
 from dropfast.random import MONTE_CARLO
 from dropfast.training.moments import Moments
 
@@ -118,8 +119,14 @@ def sample(
     Mean and spread alone are one native call. Whatever else is asked for is taken from the same
     passes, one after the other.
     """
-    if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 1:
-        raise ValueError(f"samples must be a positive integer. Received: samples={samples!r}")
+    check_integer("samples", samples, least=1)
+    check_flag("information", information)
+    check_flag("return_samples", return_samples)
+    if quantiles is not None:
+        listed = np.atleast_2d(as_numeric("quantiles", quantiles))[0]
+        if isinstance(quantiles, str | bytes) or np.ndim(quantiles) != 1:
+            raise ValueError(f"quantiles must be a list of numbers. Received: {quantiles!r}")
+        quantiles = listed.tolist()
     for q in quantiles or ():
         if not 0.0 <= q <= 1.0:
             raise ValueError(f"quantiles must be in [0, 1]. Received: {q!r}")

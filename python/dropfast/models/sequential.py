@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numpy.typing import DTypeLike
@@ -79,8 +79,14 @@ class Sequential(Model):
     ) -> None:
         self._layers: list[Any] = []
         super().__init__(seed=seed, name=name, dtype=dtype)
-        for layer in layers or ():
-            self.add(layer)
+        given: Any = layers
+        if not isinstance(given, Iterable | None) or isinstance(given, str | bytes | type):
+            raise TypeError(f"layers must be a list of layers. Received: layers={layers!r}")
+        for layer in () if layers is None else layers:
+            try:
+                self.add(layer)
+            except TypeError as error:
+                raise TypeError(f"layers: {error}") from error
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """One layer after the other."""

@@ -112,7 +112,7 @@ class Stack(Configurable):
                 raise ValueError(f"index must be below {len(layers)}. Received: index={index}")
             return layers[index]
         for layer in layers:
-            if layer.name == name:
+            if isinstance(name, str) and layer.name == name:
                 return layer
         known = ", ".join(layer.name for layer in layers)
         raise ValueError(f"name must be one of {known}. Received: name={name!r}")

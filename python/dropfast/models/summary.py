@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dropfast.arrays import shape_text
+from dropfast.checks import check_integer
 from dropfast.layers import AlphaDropout, Dropout
 from dropfast.layers.base import Layer
 from dropfast.models import explaining
@@ -26,6 +27,7 @@ def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
     text = _TEXT_COLUMNS + (table[0][2] == _CONNECTED)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     if line_length is not None:
+        check_integer("line_length", line_length, least=1)
         widths[0] += max(line_length - sum(widths) - 2 * (len(widths) - 1), 0)
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     yield f'Model "{model.name}" (seed {model.seed}, {model.dtype})'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dropfast.checks import check_flag
 from dropfast.optimizers.base import LearningRate, Optimizer, in_range
 
 
@@ -49,7 +50,7 @@ class Adam(Optimizer):
             learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, **kwargs
         )
         self.beta_1, self.beta_2 = in_range("beta_1", beta_1, 1.0), in_range("beta_2", beta_2, 1.0)
-        self.epsilon, self.amsgrad = in_range("epsilon", epsilon), bool(amsgrad)
+        self.epsilon, self.amsgrad = in_range("epsilon", epsilon), check_flag("amsgrad", amsgrad)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Betas, epsilon, amsgrad."""

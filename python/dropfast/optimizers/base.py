@@ -105,9 +105,8 @@ class Optimizer(Configurable):
                 "only one of clipnorm, clipvalue and global_clipnorm must be given. "
                 f"Received: {', '.join(f'{name}={value!r}' for name, value in given.items())}"
             )
-        for name, value in given.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
+        for clip, value in given.items():
+            check_number(clip, value, positive=True)
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.iterations = 0
         self.state: list[list[Array]] = []
@@ -122,8 +121,10 @@ class Optimizer(Configurable):
     def learning_rate(self, value: LearningRate) -> None:
         if not isinstance(value, schedules.LearningRateSchedule):
             try:
+                if isinstance(value, bool | bytearray | np.ndarray):
+                    raise TypeError
                 value = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(
                     "learning_rate must be a number or a LearningRateSchedule. "
                     f"Received: learning_rate={value!r}"
@@ -324,8 +325,5 @@ def _limit(gradient: Array, limit: float, norm: float) -> Array:
 
 
 def in_range(name: str, value: float, below: float = math.inf) -> float:
-    """A hyperparameter that is at least 0 and below a bound."""
-    if not 0.0 <= value < below:
-        end = "finite" if below == math.inf else f"below {below:g}"
-        raise ValueError(f"{name} must be at least 0 and {end}. Received: {name}={value!r}")
-    return float(value)
+    """A number that is not negative, below a bound."""
+    return float(check_number(name, value, 0.0, below))

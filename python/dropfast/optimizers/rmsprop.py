@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dropfast.checks import check_flag
 from dropfast.optimizers.base import LearningRate, Optimizer, in_range
 
 
@@ -51,7 +52,7 @@ class RMSprop(Optimizer):
             learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, **kwargs
         )
         self.rho, self.momentum = in_range("rho", rho, 1.0), in_range("momentum", momentum, 1.0)
-        self.epsilon, self.centered = in_range("epsilon", epsilon), bool(centered)
+        self.epsilon, self.centered = in_range("epsilon", epsilon), check_flag("centered", centered)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Rho, momentum, epsilon, centered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dropfast.checks import check_flag
 from dropfast.optimizers.base import LearningRate, Optimizer, in_range
 
 
@@ -49,7 +50,10 @@ class SGD(Optimizer):
         super().__init__(
             learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, **kwargs
         )
-        self.momentum, self.nesterov = in_range("momentum", momentum, 1.0), bool(nesterov)
+        self.momentum, self.nesterov = (
+            in_range("momentum", momentum, 1.0),
+            check_flag("nesterov", nesterov),
+        )
 
     def hyperparameters(self) -> dict[str, Any]:
         """Momentum and Nesterov."""
