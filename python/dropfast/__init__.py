@@ -118,6 +118,7 @@ _MODULES = (
     "regularizers",
     "schedules",
     "sklearn",
+    "tabular",
     "torch",
     "utils",
 )
