@@ -112,7 +112,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
     >>> x = np.random.default_rng(0).normal(size=(400, 3))
     >>> x[::10, 2] = np.nan  # missing values
     >>> y = x[:, 0] * np.abs(x[:, 1])
-    >>> TabularMLPRegressor(64, max_iter=60, random_state=0).fit(x, y).score(x, y) > 0.7
+    >>> TabularMLPRegressor(64, max_iter=60, random_state=0).fit(x, y).score(x, y) > 0.5
     True
     """
 
