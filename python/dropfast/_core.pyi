@@ -346,6 +346,7 @@ class Network:
         keys: Sequence[Key],
         rates: NDArray[np.float64] | None = None,
         first_step: int,
+        counter: NDArray[np.uint64] | None = None,
         sample_weight: _Array | None = None,
         predictions: _Array | None = None,
         milliseconds: int = 100,

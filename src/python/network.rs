@@ -1,10 +1,12 @@
 //! Layer 5: `dropfast._core.Network`: the training engine for one stack of layers.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use numpy::{
-    Element as NumpyElement, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+    Element as NumpyElement, PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -154,9 +156,9 @@ impl Network {
 
     /// Train on up to ``batches`` batches of ``x[order]``, beginning with batch ``start`` of the epoch, for about
     /// ``milliseconds``. Return how many batches were done, the sum over their rows of the weighted loss, and the number of
-    /// rows whose label was predicted.
+    /// rows whose label was predicted. ``counter``, an array of one uint64, is set to the number of the step after each that was applied.
     #[pyo3(signature = (params, state, x, y, *, order, start, batches, batch_size, loss, optimizer, learning_rates, keys,
-        rates = None, first_step, sample_weight = None, predictions = None, milliseconds = 100))]
+        rates = None, first_step, counter = None, sample_weight = None, predictions = None, milliseconds = 100))]
     #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
     fn train(
         &self,
@@ -175,6 +177,7 @@ impl Network {
         keys: Vec<PyRef<'_, PyKey>>,
         rates: Option<PyReadonlyArrayDyn<'_, f64>>,
         first_step: u64,
+        counter: Option<Bound<'_, PyArray1<u64>>>,
         sample_weight: Option<&Bound<'_, PyAny>>,
         predictions: Option<&Bound<'_, PyAny>>,
         milliseconds: u64,
@@ -194,6 +197,7 @@ impl Network {
             keys: self.keys(Some(keys))?.unwrap_or_default(),
             rates,
             first_step,
+            counter,
             sample_weight,
             predictions,
             milliseconds,
@@ -221,6 +225,7 @@ struct TrainCall<'a, 'py> {
     keys: Vec<Key>,
     rates: Option<PyReadonlyArrayDyn<'py, f64>>,
     first_step: u64,
+    counter: Option<Bound<'py, PyArray1<u64>>>,
     sample_weight: Option<&'a Bound<'py, PyAny>>,
     predictions: Option<&'a Bound<'py, PyAny>>,
     milliseconds: u64,
@@ -302,6 +307,18 @@ impl Network {
             let message = format!("state must have {} slots. Received: {}", optimizer.states(), states.len());
             return Err(PyValueError::new_err(message));
         }
+        let mut counter = call.counter.as_ref().map(|counter| counter.try_readwrite()).transpose()?;
+        let counter = match &mut counter {
+            Some(counter) => match counter.as_slice_mut()? {
+                // SAFETY: aligned, as NumPy says of it, and this borrow's alone while the run lasts; readers in Python take one word.
+                [steps] => Some(unsafe { AtomicU64::from_ptr(steps) }),
+                other => {
+                    let message = format!("counter must have one element. Received: {}", other.len());
+                    return Err(PyValueError::new_err(message));
+                }
+            },
+            None => None,
+        };
         let run = Run {
             plan: &self.plan,
             parameters: self.shared(&mut parameters, &mut states)?,
@@ -317,6 +334,7 @@ impl Network {
             keys: &call.keys,
             rates,
             first_step: call.first_step,
+            counter,
             predictions: match &mut predictions {
                 Some(out) => Some(Shared::new(&mut out.as_slice_mut()?[first * units..(first + order.len()) * units])),
                 None => None,

@@ -19,7 +19,7 @@ use crate::gemm::kept::among;
 use crate::gemm::panel::{PanelProduct, Part, strips};
 use crate::simd::{Element, Simd};
 
-impl<T: Element> Pass<'_, T> {
+impl<'a, T: Element> Pass<'a, T> {
     /// Takes the gradient of value `layers.end`, which lies in its room, back through `layers`, and leaves the gradient of each dense
     /// layer's output there by rows, when all members, who all call this, have come to its end.
     ///
@@ -92,7 +92,7 @@ impl<T: Element> Pass<'_, T> {
     ///
     /// # Safety
     /// As [`Pass::value`].
-    unsafe fn skip(&self, index: usize, panel: usize, features: &Range<usize>) -> &mut [T] {
+    unsafe fn skip(&self, index: usize, panel: usize, features: &Range<usize>) -> &'a mut [T] {
         let start = panel * self.plan.widths[self.plan.sources[index].value];
         // SAFETY: the caller's promise.
         unsafe {

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::gather::{Input, Scatter};
@@ -67,6 +67,9 @@ pub struct Run<'a, T: Element> {
     pub rates: Option<&'a [f64]>,
     /// Batches that the optimizer has seen before.
     pub first_step: u64,
+    /// Where each step that was applied is counted at once, so that whoever looks between two calls finds weights and counter of one
+    /// step.
+    pub counter: Option<&'a AtomicU64>,
     /// Receives the outputs `[row of the run][unit]`.
     pub predictions: Option<Shared<'a, T>>,
     /// The run ends after the batch in which this has passed.
@@ -212,6 +215,9 @@ where
                     run.first_step + number as u64
                 });
                 return Err(Error::FloatingPoint(message));
+            }
+            if let Some(counter) = run.counter {
+                counter.store(run.first_step + number as u64 + 1, Relaxed);
             }
             progress.loss += loss;
             progress.batches += 1;

@@ -106,6 +106,7 @@ fn train<T: Element + std::ops::Add<Output = T>>(
             keys: &keys,
             rates: None,
             first_step: (epoch * ROWS) as u64,
+            counter: None,
             predictions: None,
             budget: Duration::from_secs(60),
         };

@@ -183,7 +183,6 @@ def _run(
         milliseconds=MILLISECONDS,
     )
     steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
-    optimizer.iterations = step + steps
     if optimizer.use_ema:
         optimizer.average(step + steps)
     rows = min(steps * batch_size, len(picked))

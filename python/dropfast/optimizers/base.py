@@ -108,9 +108,19 @@ class Optimizer(Configurable):
         for clip, value in given.items():
             check_number(clip, value, positive=True)
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        self.iterations = 0
+        # An array, so that the native engine counts each step as it applies it.
+        self._counter = np.zeros(1, np.uint64)
         self.state: list[list[Array]] = []
         self._params: list[Array] = []
+
+    @property
+    def iterations(self) -> int:
+        """Number of steps done: it moves with the weights, whatever interrupts training."""
+        return int(self._counter[0])
+
+    @iterations.setter
+    def iterations(self, steps: int) -> None:
+        self._counter[0] = steps
 
     @property
     def learning_rate(self) -> LearningRate:

@@ -162,6 +162,7 @@ class Native:
             keys=run.keys,
             rates=run.rates,
             first_step=run.first_step,
+            counter=optimizer._counter,
             sample_weight=run.sample_weight,
             predictions=run.predictions,
             milliseconds=run.milliseconds,

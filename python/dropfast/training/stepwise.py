@@ -8,8 +8,11 @@ For layers that the native network knows too the results are the same.
 
 from __future__ import annotations
 
+import operator
 import time
+from collections import deque
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -93,16 +96,24 @@ class Stepwise:
             passages = self._passages(
                 [key.at(step) for key in run.keys], None if run.rates is None else run.rates[done]
             )
-            value, outputs = self._step(
-                x[rows],
-                targets,
-                weights,
-                passages,
-                loss,
-                optimizer,
-                float(run.learning_rates[done]),
-                step,
-            )
+            # What layers count on the way belongs to the step, as weights do.
+            counted = [(w.value, w.value.copy()) for w in self.weights if not w.trainable]
+            optimizer.iterations = step
+            try:
+                value, outputs = self._step(
+                    x[rows],
+                    targets,
+                    weights,
+                    passages,
+                    loss,
+                    optimizer,
+                    float(run.learning_rates[done]),
+                    step,
+                )
+            except BaseException:
+                if optimizer.iterations == step:
+                    _assign(counted)
+                raise
             if not np.isfinite(value):
                 raise FloatingPointError(
                     f"the loss became {value} at batch {done} of this run, step {step}"
@@ -276,16 +287,32 @@ class Stepwise:
             if weight.regularizer is not None:
                 gradient = gradient + weight.regularizer.gradient(weight.value)
             gradients.append(np.ascontiguousarray(gradient))
+        counter = (optimizer._counter, np.array([step + 1], np.uint64))
         ready = optimizer.accumulate(gradients, step)
         if ready is None:
-            return
+            return _assign([counter])
         step = step // (optimizer.gradient_accumulation_steps or 1)
+        changes = [counter]
         for i, gradient in enumerate(optimizer.clip(ready)):
             weight = trainable[i]
             state = [slot[i] for slot in optimizer.state[: optimizer.slots()]]
-            optimizer.update(weight.value, gradient, state, learning_rate, step + 1)
+            value, moved = weight.value.copy(), [slot.copy() for slot in state]
+            optimizer.update(value, gradient, moved, learning_rate, step + 1)
             if weight.constraint is not None:
-                weight.value[...] = weight.constraint(weight.value)
+                value[...] = weight.constraint(value)
+            changes += [(weight.value, value), *zip(state, moved, strict=True)]
+        return _assign(changes)
+
+
+def _assign(changes: Sequence[tuple[Array, Array]]) -> None:
+    """Copy second arrays into first ones, all or none.
+
+    The loop is C's own: Python runs signal handlers between its own instructions only, so that none
+    of them sees, or leaves, a step that is applied by half.
+    """
+    into: list[Any] = [array for array, _ in changes]
+    values = [value for _, value in changes]
+    deque(map(operator.setitem, into, repeat(...), values), maxlen=0)
 
 
 def _right(loss: Loss, targets: Array, outputs: Array) -> int:
