@@ -3,7 +3,6 @@
 //! The choice among them is made once a block: [`with_elementwise`] hands a formula to a [`Visitor`] as a type, so
 //! that no loop branches on it.
 
-use super::curves::Curve;
 use super::elementwise::{Elementwise, Elu, Gelu, GeluTanh, LeakyRelu, Linear, Relu, Selu, Sigmoid, Silu, Tanh};
 use super::softmax::{Softmax, SoftmaxBackward};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
@@ -38,8 +37,6 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
-    /// One of those that few networks use.
-    Curve(Curve),
     /// `exp(x) / Σ exp(x)` over the units.
     Softmax,
 }
@@ -75,7 +72,6 @@ pub fn with_elementwise<O>(activation: Activation, visitor: impl Visitor<Output 
         Activation::Silu => visitor.visit(Silu),
         Activation::Tanh => visitor.visit(Tanh),
         Activation::Sigmoid => visitor.visit(Sigmoid),
-        Activation::Curve(curve) => visitor.visit(curve),
         Activation::Softmax => return None,
     })
 }

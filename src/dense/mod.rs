@@ -2,14 +2,12 @@
 //!
 //! * [`forward`] beside [`backward`]: the layer, `y = dropout(activation(x·W + b))`, and its gradients.
 //! * [`activation`]: activations by name, on panels and on rows of memory.
-//! * [`curves`]: the formulas of those that few networks use.
 //! * [`elementwise`]: the formulas of all but softmax, each beside its derivative.
 //! * [`finite`]: the search for NaN and infinity.
 //! * [`softmax`]: the one that mixes units.
 
 pub mod activation;
 pub mod backward;
-pub mod curves;
 pub mod elementwise;
 pub mod finite;
 pub mod forward;

@@ -65,8 +65,6 @@ def test_activation_gradients(dtype: np.dtype[Any], name: str, extra: dict[str, 
         got = fast.activation_backward(name, x, y, dy, **extra)
         expected = reference.activation_backward(name, x, y, dy, **extra)
         size = np.abs(dy)
-        if name == "exponential":  # its slopes are its values
-            size = size * np.maximum(y, 1.0)
         if name == "softmax":
             size = size + np.abs(y * dy).sum(axis=-1, keepdims=True)
         # gelu's tanh form has x u' (1 - s), where 1 - s is off by half an ulp of 1 and x u' <= 100
@@ -97,11 +95,6 @@ LOSSES = [
     {"name": "mean_absolute_error"},
     {"name": "huber"},
     {"name": "huber", "delta": 0.3},
-    {"name": "hinge"},
-    {"name": "categorical_hinge"},
-    {"name": "log_cosh"},
-    {"name": "cosine_similarity"},
-    {"name": "quantile", "quantiles": [0.3]},
 ]
 
 

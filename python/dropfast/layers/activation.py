@@ -60,22 +60,13 @@ class Activation(Layer):
             return None
         return {
             "kind": "activation",
-            "activation": self.activation.native_name,
+            "activation": self.activation.name,
             **self.activation.options,
         }
 
 
 class ReLU(Activation):
-    """max(x, 0), or with a slope, an end and a threshold.
-
-    Parameters
-    ----------
-    max_value
-        Largest value, or None.
-    negative_slope
-        Slope below the threshold.
-    threshold
-        Where the rise begins.
+    """max(x, 0).
 
     Examples
     --------
@@ -86,22 +77,8 @@ class ReLU(Activation):
 
     fixed = ("activation",)
 
-    def __init__(
-        self,
-        max_value: float | None = None,
-        negative_slope: float = 0.0,
-        threshold: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        given = {"negative_slope": negative_slope, "threshold": threshold, "max_value": max_value}
-        for name in ("negative_slope", "threshold"):
-            check_number(name, given[name], 0.0)
-        options: dict[str, Any] = {name: value for name, value in given.items() if value}
-        if max_value is not None:
-            options["max_value"] = check_number("max_value", max_value, 0.0)
-        super().__init__(activations.Function("relu", **options), **kwargs)
-        self.max_value, self.negative_slope = max_value, negative_slope
-        self.threshold = threshold
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("relu", **kwargs)
 
 
 class LeakyReLU(Activation):

@@ -150,7 +150,7 @@ class Dense(Layer):
             "kind": "dense",
             "units": self.units,
             "use_bias": self.use_bias,
-            "activation": self.activation.native_name,
+            "activation": self.activation.name,
             **self.activation.options,
         }
         for weight in self._weights:
