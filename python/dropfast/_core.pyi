@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Hold",
     "Key",
     "Network",
+    "Turn",
     "__version__",
     "activation",
     "activation_backward",
     "aes_level",
     "alpha_dropout",
     "alpha_dropout_backward",
+    "copy_all",
     "dense",
     "dense_backward",
     "dropout",
@@ -26,6 +29,7 @@ __all__ = [
     "dropout_mask",
     "first_nonfinite_row",
     "fma_peak_gflops",
+    "forked",
     "gaussian_dropout",
     "gaussian_dropout_backward",
     "get_num_threads",
@@ -33,6 +37,7 @@ __all__ = [
     "loss",
     "loss_gradient",
     "matmul",
+    "optimizer_step",
     "optimizer_update",
     "permutation",
     "random_normal",
@@ -206,6 +211,27 @@ def optimizer_update(
 ) -> None:
     """Decay and update one parameter in place, elementwise; steps count from 1."""
 
+def optimizer_step(
+    spec: Mapping[str, Any],
+    parameters: Sequence[_Array],
+    gradients: Sequence[_Array],
+    state: Sequence[Sequence[_Array]],
+    targets: Sequence[_Array],
+    sources: Sequence[_Array],
+    learning_rate: float,
+    step: int,
+    counter: NDArray[np.uint64],
+) -> None:
+    """Update all parameters, copy sources over targets and set the counter, as one unit."""
+
+def copy_all(
+    targets: Sequence[_Array],
+    sources: Sequence[_Array],
+    counter: NDArray[np.uint64] | None = None,
+    count: int = 0,
+) -> None:
+    """Copy all sources over their targets and set the counter, as one unit."""
+
 def dense(
     x: _Array,
     kernel: _Array,
@@ -239,6 +265,37 @@ def first_nonfinite_row(x: _Array) -> int | None:
 def fma_peak_gflops(threads: int) -> float:
     """GFLOP/s of a loop of float32 multiply-adds that touches no memory."""
 
+def forked() -> None:
+    """To be called in a forked child: what other threads of the parent held is free."""
+
+@final
+class Hold:
+    """A turn, held inside of `with`."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_raised: object) -> None: ...
+
+@final
+class Turn:
+    """What guards the weights of one model: read by many threads at once, or changed by one."""
+
+    def __new__(cls) -> Turn: ...
+    @property
+    def reading(self) -> Hold:
+        """For reading: other threads may read, too."""
+    @property
+    def writing(self) -> Hold:
+        """For changing weights: nobody else reads or changes them."""
+    @property
+    def stepping(self) -> Hold:
+        """For training steps: as `writing`, and an error inside other changes by the thread."""
+    @property
+    def trained(self) -> bool:
+        """Whether a thread is in what only one may do."""
+    @property
+    def training(self) -> Hold:
+        """For what only one thread may do, like `fit`: an error where another one does."""
+
 @final
 class Network:
     """Plan and scratch memory of one stack of layers; holds no weights."""
@@ -256,8 +313,13 @@ class Network:
         rates: Sequence[float] | NDArray[np.float64] | None = None,
     ) -> None:
         """Write the outputs of one batch; with keys, one per stochastic layer, as in training."""
-    def predict(self, params: Sequence[_Array], x: _Array) -> _Array | None:
-        """Outputs of rows at inference; None unless x is just as the network takes it."""
+    def predict(
+        self, params: Sequence[_Array], x: _Array, turn: Turn | None = None
+    ) -> _Array | None:
+        """Outputs of rows at inference.
+
+        None unless x is just as the network takes it, and the turn is free.
+        """
     def predict_mc(
         self,
         params: Sequence[_Array],
@@ -288,8 +350,13 @@ class Network:
         keys: Sequence[Key],
         rates: NDArray[np.float64] | None = None,
         first_step: int,
+        counter: NDArray[np.uint64] | None = None,
+        total: float = 0.0,
         sample_weight: _Array | None = None,
         predictions: _Array | None = None,
         milliseconds: int = 100,
     ) -> tuple[int, float, int]:
-        """Run batches for about `milliseconds`: (batches done, sum of losses, correct rows)."""
+        """Run batches for about `milliseconds`: (batches done, total plus losses, correct rows).
+
+        The counter, one element, moves with each step: weights and counter always belong together.
+        """

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
 use super::crew::{Call, Crew};
+use crate::interrupt::requested;
 
 /// What the job does with part `i`, without its lifetime.
 struct Work(*const (dyn Fn(usize) + Sync));
@@ -46,6 +47,10 @@ impl Job {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(part))) {
                 self.taken.iter().for_each(|taken| taken.store(true, SeqCst));
                 self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+            }
+            // Only the caller is asked; what helpers have begun they finish.
+            if requested() {
+                self.taken.iter().for_each(|taken| taken.store(true, SeqCst));
             }
         }
     }

@@ -9,6 +9,7 @@ use super::crew::Crew;
 use super::parts::Parts;
 use super::threads::{MAX_THREADS, num_threads};
 use super::{Barrier, Member, Relay};
+use crate::interrupt::{is_watched, requested};
 
 /// Helpers of one process: the caller is the thread that is not in `crew`.
 struct Pool {
@@ -140,7 +141,7 @@ impl Effort {
 /// as good.
 ///
 /// Parts are handed out one by one, and the caller takes all that nobody else does: a helper that the system has not
-/// woken yet, as on a machine with more work than cores, keeps nobody waiting.
+/// woken yet, as on a machine with more work than cores, keeps nobody waiting. A call that is interrupted leaves parts undone.
 pub fn for_each_part<F>(effort: Effort, count: usize, part: usize, work: F)
 where
     F: Fn(Range<usize>) + Sync,
@@ -149,6 +150,11 @@ where
     let threads = effort.threads.min(parts);
     let call = found_pool(threads).and_then(|pool| pool.crew.call_for(effort.shares));
     match call.and_then(|call| Some((Claim::new(threads)?, call))) {
+        // Between parts a call that is watched may end.
+        None if is_watched() => {
+            let ranges = (0..parts).map(|i| i * part..count.min((i + 1) * part));
+            ranges.take_while(|_| !requested()).for_each(work);
+        }
         None => work(0..count),
         Some((claim, call)) => {
             Parts::new(parts, |i| work(i * part..count.min((i + 1) * part))).run(&claim.0.crew, call);

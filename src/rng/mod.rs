@@ -20,7 +20,7 @@ pub use bernoulli::{Threshold, check_rate, keep_bits, keep_bits_at, keep_bits_by
 pub use draw::{Draw, GROUP, LONG, Steps};
 pub use key::{Key, domain};
 pub use normal::{NORMAL_STEPS, normal_lanes, normals, normals_at, normals_f64};
-pub use permutation::permutation;
+pub use permutation::{permutation, permute};
 pub use uniform::{uniforms, words};
 
 #[cfg(test)]

@@ -26,7 +26,15 @@ const BATCH: usize = 1024;
 /// assert_eq!(order, [0, 1, 2, 3, 4]);
 /// ```
 pub fn permutation(n: usize, key: Key) -> Vec<i64> {
-    let mut order: Vec<i64> = (0..n as i64).collect();
+    let mut order = vec![0; n];
+    permute(key, &mut order);
+    order
+}
+
+/// [`permutation`] of `0..order.len()`, written over `order`.
+pub fn permute(key: Key, order: &mut [i64]) {
+    let n = order.len();
+    order.iter_mut().enumerate().for_each(|(i, place)| *place = i as i64);
     let mut lanes = Vec::with_capacity(BATCH + 8);
     for batch in (0..n.div_ceil(BATCH)).rev() {
         let first = batch * BATCH;
@@ -38,5 +46,4 @@ pub fn permutation(n: usize, key: Key) -> Vec<i64> {
             order.swap(i, j as usize);
         }
     }
-    order
 }

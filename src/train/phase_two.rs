@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::gradient_work::{GradientWork, groups};
+use super::halt::{Checkpoint, Halt};
 use super::jobs::Job;
 use super::layer::Limits;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
@@ -17,10 +18,10 @@ use crate::gemm::outer::{BLOCK_ROWS, ColumnSums, Outer, Piece, RowGroup, Sink, T
 use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
-/// Whole gradients and their sums of squares, for [`NormClip`].
+/// Whole gradients and their sums of squares: for [`NormClip`], or so that a step can end early.
 pub struct Whole<'a, T> {
-    /// The bound.
-    pub clip: NormClip,
+    /// The bound, if there is one.
+    pub clip: Option<NormClip>,
     /// The gradient of each parameter.
     pub gradients: Vec<Shared<'a, T>>,
     /// Two numbers a job: sum of squares of its kernel rows, and of the bias if it does one.
@@ -35,7 +36,7 @@ pub struct PhaseTwo<'a, 'b, S, T: Element> {
     pub pass: &'a Pass<'b, T>,
     /// The parameters.
     pub parameters: &'a [Parameter<'b, T>],
-    /// Where gradients are kept, if clipping needs them whole.
+    /// Where gradients are kept, if they are needed whole.
     pub whole: Option<&'a Whole<'b, T>>,
     /// Rows of kernels whose squares are summed together.
     pub jobs: &'a [Job],
@@ -45,6 +46,8 @@ pub struct PhaseTwo<'a, 'b, S, T: Element> {
     pub member: &'a Member<'a>,
     /// The batch.
     pub batch: &'a Batch<'a>,
+    /// Where the run ends early, and where this phase stands: it ends while gradients are kept, before the first is used.
+    pub halt: (&'a Halt, Checkpoint),
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {
@@ -57,8 +60,13 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
             Some(whole) => {
                 self.store(whole);
                 self.member.wait();
-                self.sum_squares(whole);
-                self.member.wait();
+                if self.halt.0.reached(self.halt.1) {
+                    return;
+                }
+                if whole.clip.is_some() {
+                    self.sum_squares(whole);
+                    self.member.wait();
+                }
                 for (parameter, rows) in self.own() {
                     self.apply(whole, parameter, rows, rule);
                 }
@@ -94,6 +102,9 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
             let mut kernel = sink(place.kernel);
             let own = own::<T>(place.inputs, self.member.index, self.member.size);
             for start in own.clone().step_by(BLOCK_ROWS) {
+                if self.whole.is_some() && self.halt.0.ask(self.member, self.halt.1) {
+                    return;
+                }
                 let rows = start..own.end.min(start + BLOCK_ROWS);
                 match work {
                     GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
@@ -223,17 +234,17 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
 
     /// The factor that brings a parameter's gradient down to its bound.
     fn clip_factor(&self, whole: &Whole<'_, T>, parameter: usize) -> Option<T> {
+        let (NormClip::Each(bound) | NormClip::Global(bound)) = whole.clip?;
         // SAFETY: complete since the barrier, and only read until the next.
         let squares = unsafe { whole.squares.view() };
         let mut sum = 0.0;
         for (number, job) in self.jobs.iter().enumerate() {
             for (index, (other, _)) in self.elements_of(job).enumerate() {
-                if other == parameter || matches!(whole.clip, NormClip::Global(_)) {
+                if other == parameter || matches!(whole.clip, Some(NormClip::Global(_))) {
                     sum += squares[2 * number + index];
                 }
             }
         }
-        let (NormClip::Each(bound) | NormClip::Global(bound)) = whole.clip;
         let norm = sum.sqrt();
         (norm > bound).then(|| T::from_f64(bound / norm))
     }

@@ -11,10 +11,11 @@
 //! constraint needs whole columns: one more phase. Each is there only if the run asks for it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::gather::{Input, Scatter};
+use super::halt::{Checkpoint, Halt};
 use super::jobs::{Job, jobs, share};
 use super::layer::{Layer, Noise};
 use super::loss::{Loss, LossPanel, Targets};
@@ -57,6 +58,8 @@ pub struct Run<'a, T: Element> {
     pub optimizer: Optimizer,
     /// Clipping that needs whole gradients.
     pub clip: Option<NormClip>,
+    /// Whether gradients are whole before any is used: then a step can end early without a trace.
+    pub whole_gradients: bool,
     /// A learning rate for each batch.
     pub learning_rates: &'a [f64],
     /// A key for each stochastic layer; its step is replaced.
@@ -65,6 +68,10 @@ pub struct Run<'a, T: Element> {
     pub rates: Option<&'a [f64]>,
     /// Batches that the optimizer has seen before.
     pub first_step: u64,
+    /// Batches that it has seen: moved on with each step, so that weights and counter belong together whenever Python sees them.
+    pub counter: &'a AtomicU64,
+    /// The sum of losses of the epoch so far: carried on batch by batch, it doesn't depend on where runs end.
+    pub total: f64,
     /// Receives the outputs `[row of the run][unit]`.
     pub predictions: Option<Shared<'a, T>>,
     /// The run ends after the batch in which this has passed.
@@ -76,7 +83,7 @@ pub struct Run<'a, T: Element> {
 pub struct Progress {
     /// Batches done.
     pub batches: usize,
-    /// Sum over rows of weighted losses, penalties counted once a row.
+    /// Sum over rows of weighted losses, penalties counted once a row: the run's `total` carried on.
     pub loss: f64,
     /// Rows whose label was predicted.
     pub correct: u64,
@@ -86,7 +93,8 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
     /// Trains until the rows or the budget are used up.
     ///
     /// # Errors
-    /// [`Error::FloatingPoint`] where a batch's loss is not finite; parameters are then those before that batch.
+    /// [`Error::FloatingPoint`] where a batch's loss is not finite, [`Error::Interrupted`] where the caller was asked to end: parameters
+    /// and counter are then those before that batch.
     pub fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
         self.train_at(level(), workspace)
     }
@@ -133,16 +141,15 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
         let jobs = jobs(run.plan);
         let panels = run.batch_size.min(run.order.len()).div_ceil(T::LANES);
         let members = workspace.members();
-        let mut gradients: Vec<_> = match run.clip {
-            Some(_) => run.plan.parameters.iter().map(|&len| Aligned::zeros(len)).collect(),
-            None => Vec::new(),
-        };
-        let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 });
-        let mut losses = Aligned::zeros(panels * T::LANES);
-        let mut penalties = Aligned::zeros(jobs.len());
+        let keeps = run.clip.is_some() || run.whole_gradients;
+        let lengths = run.plan.parameters.iter().filter(|_| keeps);
+        let mut gradients: Vec<_> = lengths.map(|&len| Aligned::zeros(len)).collect::<Result<_>>()?;
+        let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 })?;
+        let mut losses = Aligned::zeros(panels * T::LANES)?;
+        let mut penalties = Aligned::zeros(jobs.len())?;
         let shared_squares = Shared::new(&mut squares);
-        let whole = run.clip.map(|clip| Whole {
-            clip,
+        let whole = keeps.then(|| Whole {
+            clip: run.clip,
             gradients: gradients.iter_mut().map(|gradient| Shared::new(gradient)).collect(),
             squares: shared_squares,
         });
@@ -160,6 +167,7 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
             penalties: Shared::new(&mut penalties),
             correct: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
+            halt: Halt::default(),
             started: Instant::now(),
         };
         let outcome = std::sync::Mutex::new(Ok(Progress::default()));
@@ -186,6 +194,7 @@ struct TeamRun<'a, 'b, S, T: Element> {
     penalties: Shared<'b, f64>,
     correct: AtomicUsize,
     stop: AtomicBool,
+    halt: Halt,
     started: Instant,
 }
 
@@ -200,14 +209,18 @@ where
         let penalised = run.parameters.iter().any(|parameter| parameter.limits.decays());
         // SAFETY: locals belong to their members.
         let local = unsafe { &mut self.pass.buffers.locals.part(member.index..member.index + 1)[0] };
-        let mut progress = Progress::default();
+        let mut progress = Progress { loss: run.total, ..Progress::default() };
         for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
             let draws = run.draws(number, rows.len());
             let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
             if penalised {
                 self.penalties(mine.clone());
             }
-            self.phase_one(member, alone, &batch, local);
+            self.phase_one(member, alone, number, &batch, local);
+            let here = Checkpoint::phase_two(number);
+            if self.halt.reached(here) {
+                return Err(Error::Interrupted);
+            }
             let loss = self.loss(rows.len());
             if !loss.is_finite() {
                 let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
@@ -215,8 +228,6 @@ where
                 });
                 return Err(Error::FloatingPoint(message));
             }
-            progress.loss += loss;
-            progress.batches += 1;
             let step = run.first_step + number as u64 + 1;
             let two = PhaseTwo {
                 s: self.s,
@@ -227,12 +238,21 @@ where
                 mine: mine.clone(),
                 member,
                 batch: &batch,
+                halt: (&self.halt, here),
             };
             with_rule(&run.optimizer, run.learning_rates[number], step, two);
+            if self.halt.reached(here) {
+                return Err(Error::Interrupted);
+            }
+            progress.loss += loss;
+            progress.batches += 1;
             if member.index == 0 && self.started.elapsed() >= run.budget {
                 self.stop.store(true, Relaxed);
             }
             member.wait();
+            if member.index == 0 {
+                run.counter.store(step, Relaxed);
+            }
             if self.stop.load(Relaxed) {
                 break;
             }
@@ -243,7 +263,16 @@ where
 
     /// Forward, loss and backward of the batch, some panels at a time: layers before `by_features` each member with its own features of
     /// all panels, then those after it with its own panels. Members meet when all is there.
-    fn phase_one(&self, member: &Member<'_>, alone: &Member<'_>, batch: &Batch<'_>, local: &mut Local<T>) {
+    ///
+    /// A batch of several groups may end early, for all members alike.
+    fn phase_one(
+        &self,
+        member: &Member<'_>,
+        alone: &Member<'_>,
+        number: usize,
+        batch: &Batch<'_>,
+        local: &mut Local<T>,
+    ) {
         let (layers, panels) = (self.run.layers(), batch.rows.len().div_ceil(T::LANES));
         let middle = by_features(self.run.plan).min(layers);
         for first in (0..panels).step_by(GROUP) {
@@ -267,9 +296,16 @@ where
                     self.panel_loss(layers, panel, batch, &mut local.panel);
                 }
                 self.pass.backward(self.s, &mine, middle..layers, batch, &mut local.panel);
+                let here = Checkpoint::group(number, all.first_row / (GROUP * T::LANES));
+                let halts = panels > GROUP && self.halt.ask(member, here);
                 if middle > 0 {
                     member.wait();
+                    if self.halt.reached(here) {
+                        break;
+                    }
                     self.pass.backward(self.s, &all, 0..middle, batch, &mut local.panel);
+                } else if halts {
+                    break;
                 }
             }
         }

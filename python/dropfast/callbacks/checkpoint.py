@@ -6,6 +6,7 @@ import os
 
 from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
+from dropfast.output import write
 
 
 class ModelCheckpoint(Callback):
@@ -72,4 +73,4 @@ class ModelCheckpoint(Callback):
             ) from error
         self.model.save(path)
         if self.verbose:
-            print(f"Epoch {epoch + 1}: saved {path}")
+            write(f"Epoch {epoch + 1}: saved {path}")

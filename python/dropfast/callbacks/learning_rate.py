@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
 from dropfast.optimizers import schedules
+from dropfast.output import write
 
 
 def current_rate(callback: Callback) -> float:
@@ -65,7 +66,7 @@ class LearningRateScheduler(Callback):
         rate = self.schedule(epoch, now) if self._two else self.schedule(epoch)
         self.model.optimizer.learning_rate = rate
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {rate:g}")
+            write(f"Epoch {epoch + 1}: learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Put the rate into the logs."""
@@ -140,4 +141,4 @@ class ReduceLROnPlateau(Callback):
                 self.model.optimizer.learning_rate = rate
                 self.cooldown_counter, self.wait = self.cooldown, 0
                 if self.verbose:
-                    print(f"Epoch {epoch + 1}: learning rate reduced to {rate:g}")
+                    write(f"Epoch {epoch + 1}: learning rate reduced to {rate:g}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from dropfast.arrays import Array
 from dropfast.callbacks.base import Callback, Logs
+from dropfast.output import write
 
 Mode = Literal["auto", "min", "max"]
 
@@ -141,7 +142,7 @@ class EarlyStopping(Callback):
     def on_train_end(self, logs: Logs = None) -> None:
         """Put the best weights back."""
         if self.stopped_epoch > 0 and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            write(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             self.model.set_weights(self.best_weights)
 
@@ -164,4 +165,4 @@ class TerminateOnNaN(Callback):
 
     def terminated(self, message: str) -> None:
         """Called with the message of the error."""
-        print(f"training ended: {message}")
+        write(f"training ended: {message}")

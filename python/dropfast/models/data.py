@@ -76,7 +76,7 @@ def check_y(
             f"Received: shape {shape_text(array.shape)}"
         )
     check_finite(name, array)
-    return np.ascontiguousarray(array, dtype)
+    return np.require(array, dtype, ["C", "A"])
 
 
 def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:
@@ -96,7 +96,7 @@ def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:
         raise ValueError(
             f"{name} must hold labels in [0, {units - 1}]. Received: {flat[row]} in row {row}"
         )
-    return np.ascontiguousarray(flat, np.int64)
+    return np.require(flat, np.int64, ["C", "A"])
 
 
 def row_weights(

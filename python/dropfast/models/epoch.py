@@ -60,12 +60,9 @@ class Tally:
         return bool(self.model.metrics) and not self.counted
 
     def add(self, total: float, rows: int, correct: int) -> None:
-        """Rows that were trained on."""
-        self.total, self.rows, self.correct = (
-            self.total + total,
-            self.rows + rows,
-            self.correct + correct,
-        )
+        """Rows that were trained on, and the sum of all losses so far."""
+        self.total = total
+        self.rows, self.correct = self.rows + rows, self.correct + correct
 
     def logs(self) -> dict[str, float]:
         """Means so far."""
@@ -156,6 +153,19 @@ def _run(
     tally: Tally,
 ) -> tuple[int, int]:
     """One call of the engine; returns the steps and rows done."""
+    with model._turn.stepping:
+        return _run_alone(model, part, start, batches, batch_size, epoch, tally)
+
+
+def _run_alone(
+    model: Compiled,
+    part: Part,
+    start: int,
+    batches: int,
+    batch_size: int,
+    epoch: int,
+    tally: Tally,
+) -> tuple[int, int]:
     x, y, weights, order = part
     optimizer, plan = model.optimizer, model.plan
     step = optimizer.iterations
@@ -172,12 +182,12 @@ def _run(
         keys=plan.keys(model.seed),
         rates=plan.rates(step, batches, epoch),
         first_step=step,
+        total=tally.total,
         sample_weight=weights,
         predictions=outputs,
         milliseconds=MILLISECONDS,
     )
     steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
-    optimizer.iterations = step + steps
     rows = min(steps * batch_size, len(picked))
     tally.add(total, rows, correct)
     if outputs is not None:

@@ -16,8 +16,9 @@ from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
-from dropfast.models.keeping import Kept
+from dropfast.models.keeping import Kept, Snapshots
 from dropfast.models.source import Rows, Source
+from dropfast.models.turns import alone
 from dropfast.models.warn import warn_if_idle
 from dropfast.progress import Progress, resolve_verbose
 from dropfast.random import SHUFFLE, Key, permutation
@@ -34,6 +35,7 @@ class Fitting(Compiled):
 
     history: History | None = None
 
+    @alone
     def fit(
         self,
         x: Any = None,
@@ -61,7 +63,8 @@ class Fitting(Compiled):
 
         Bad arguments and data are refused before the first step. What ends training later, Ctrl-C
         or an error of a callback or a generator, leaves the weights as far as they were trained;
-        a loss that is not finite takes its epoch back. To that end weights and optimizer state are
+        a loss that is not finite takes its epoch back, and if it is the first of its epoch, the one
+        before, too, whose last steps led there. To that end weights and optimizer state are
         written to a temporary file before each epoch (see `tempfile.gettempdir`; into memory where
         none can be written, or below 64 KiB): otherwise the memory of a fit is that of one batch
         and of the optimizer.
@@ -111,8 +114,10 @@ class Fitting(Compiled):
         ValueError
             If the model is not compiled or the data doesn't fit; nothing is trained then.
         FloatingPointError
-            If the loss becomes NaN or infinite: weights and optimizer are those of the last good
-            epoch.
+            If the loss becomes NaN or infinite: weights and optimizer are those before the last
+            epoch that began with a finite loss, or where there is none as they were.
+        RuntimeError
+            If another thread trains the model.
 
         Examples
         --------
@@ -159,12 +164,12 @@ class Fitting(Compiled):
                 "validation_freq": validation_freq,
             },
         )
-        last_good = Kept()
+        kept = Snapshots(self.optimizer)
         try:
             hooks.call("train_begin")
             logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
-                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress, last_good)
+                found = self._epoch(source, epoch, steps_per_epoch, hooks, progress, kept)
                 if found is None:
                     break
                 logs = found
@@ -176,10 +181,11 @@ class Fitting(Compiled):
                     break
             hooks.call("train_end", logs)
         finally:
-            last_good.close()
+            kept.close()
             progress.close()
         return history
 
+    @alone
     def train_on_batch(
         self,
         x: ArrayLike,
@@ -263,16 +269,15 @@ class Fitting(Compiled):
         most_batches: int | None,
         hooks: CallbackList,
         progress: Progress,
-        last_good: Kept,
+        kept: Snapshots,
     ) -> dict[str, float] | None:
         """One epoch; None if a loss that is not finite ended training quietly."""
-        last_good.keep([*self.weights, *(array for slot in self.optimizer.state for array in slot)])
-        first_step = self.optimizer.iterations
+        kept.keep(self.weights, epoch)
         hooks.call("epoch_begin", epoch, {})
         tally = epochs_of.Tally(self)
         try:
             if source.data is not None:
-                x, y, weights = source.data
+                x, y, row_weights = source.data
                 if source.feed is None or not source.feed.fits(self.trainer()):
                     source.feed = Feed(self.trainer(), x)
                 if source.shuffle:
@@ -283,7 +288,7 @@ class Fitting(Compiled):
                     self,
                     source.feed,
                     y,
-                    weights,
+                    row_weights,
                     order,
                     source.batch_size,
                     epoch,
@@ -295,12 +300,10 @@ class Fitting(Compiled):
             else:
                 self._stream(source, epoch, most_batches, tally, hooks, progress)
         except FloatingPointError as error:
-            last_good.go_back()
-            self.optimizer.iterations = first_step
-            message = (
-                f"epoch {epoch + 1}: {error}. The weights from before this epoch are kept; a lower "
-                "learning rate or clipnorm may help"
-            )
+            weights, good = kept.go_back()
+            if good < epoch:
+                self.epochs_done = good
+            message = f"epoch {epoch + 1}: {error}. {weights}"
             quiet = [found for found in hooks.callbacks if isinstance(found, TerminateOnNaN)]
             if not quiet:
                 raise FloatingPointError(message) from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast.graph import Graph, connect, enter, is_symbolic
-from dropfast.models import explaining, saving, summary
+from dropfast.models import explaining, files, saving, summary
 from dropfast.models.attributes import Attributes
+from dropfast.output import write
 
 
 class Model(Attributes):
@@ -145,7 +145,7 @@ class Model(Attributes):
         self._take_graph(graph)
 
     def summary(
-        self, line_length: int | None = None, print_fn: Callable[[str], Any] = print
+        self, line_length: int | None = None, print_fn: Callable[[str], Any] = write
     ) -> None:
         """Print layers, shapes, numbers of weights, and drop rates.
 
@@ -204,7 +204,7 @@ class Model(Attributes):
         """
         return explaining.explain(self, x, step, row)
 
-    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    def save(self, filepath: files.Path, overwrite: bool = True) -> None:
         """Write the model with its optimizer's state to a safetensors file, atomically.
 
         Training that goes on after `dropfast.load_model` gives the bits of one that was never
@@ -237,11 +237,11 @@ class Model(Attributes):
         """
         saving.save(self, filepath, overwrite)
 
-    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    def save_weights(self, filepath: files.Path, overwrite: bool = True) -> None:
         """Write the weights alone; parameters and errors as `save`."""
         saving.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+    def load_weights(self, filepath: files.Path) -> None:
         """Read weights that `save` or `save_weights` wrote into this model.
 
         Raises

@@ -2,14 +2,13 @@
 
 Metadata: ``format`` "dropfast", ``version`` of this layout, ``model`` the description. Arrays:
 ``weights.<i>.<layer>.<name>`` in the order of ``model.weights``, ``optimizer.<slot>.<i>``.
-A file is written beside its place and moved there, so a reader sees the old file or the new one.
+docs/model-format.md describes it, `dropfast.models.files` how it is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from dropfast.arrays import Array, shape_text
 from dropfast.configurable import deserialize, serialize
 from dropfast.layers.base import Layer
 from dropfast.layers.input import row_shape
+from dropfast.models import files
 from dropfast.models.describing import (
     MOST_LAYERS,
     check_keys,
@@ -126,21 +126,25 @@ def model_from_description(
     return model
 
 
-def save(model: Model, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+def save(model: Model, filepath: files.Path, overwrite: bool) -> None:
     """See `Sequential.save`."""
     _ = model.plan
-    description = {**describe_model(model), **_training(model)}
-    arrays = _weights(model)
-    if model.compiled:
-        for i, slot in enumerate(model.optimizer.state):
-            arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
-    _write(filepath, arrays, description, overwrite)
+    with model._turn.reading:
+        description = {**describe_model(model), **_training(model)}
+        arrays = _weights(model)
+        if model.compiled:
+            for i, slot in enumerate(model.optimizer.state):
+                arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
+        data = _to_bytes(arrays, description)
+    files.write(filepath, data, overwrite)
 
 
-def save_weights(model: Model, filepath: str | os.PathLike[str], overwrite: bool) -> None:
+def save_weights(model: Model, filepath: files.Path, overwrite: bool) -> None:
     """See `Sequential.save_weights`."""
     _ = model.plan
-    _write(filepath, _weights(model), None, overwrite)
+    with model._turn.reading:
+        data = _to_bytes(_weights(model), None)
+    files.write(filepath, data, overwrite)
 
 
 def _weights(model: Stack) -> dict[str, Array]:
@@ -174,36 +178,18 @@ def _training(model: Model) -> dict[str, Any]:
     }
 
 
-def _write(
-    filepath: str | os.PathLike[str],
-    arrays: Mapping[str, Array],
-    description: Mapping[str, Any] | None,
-    overwrite: bool,
-) -> None:
+def _to_bytes(arrays: Mapping[str, Array], description: Mapping[str, Any] | None) -> bytes:
     from safetensors.numpy import save as to_bytes
 
-    path = os.fspath(filepath)
-    if not overwrite and os.path.exists(path):
-        raise FileExistsError(f"filepath must not exist. Received: filepath={path!r}")
     version = VERSION if description is not None and "graph" in description else 1
     metadata = {"format": "dropfast", "version": str(version)}
     if description is not None:
         metadata["model"] = json.dumps(description, allow_nan=False)
-    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
-    part = f"{path}.{secrets.token_hex(4)}.part"
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
+    return to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
 
 
 def load_model(
-    filepath: str | os.PathLike[str],
+    filepath: files.Path,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
 ) -> Model:
@@ -238,7 +224,7 @@ def load_model(
     >>> df.load_model(path).predict(np.ones((3, 2))).shape
     (3, 1)
     """
-    path = os.fspath(filepath)
+    path = os.fsdecode(filepath)
     metadata, arrays = _read(path)
     if "model" not in metadata:
         raise ValueError(f"file must hold a model, not weights alone. Received: {path!r}")
@@ -310,10 +296,10 @@ def _check_arrays(arrays: Mapping[str, Array], weights: list[str], dtype: str) -
             raise ValueError(f"{name} must have dtype {dtype}. Received: dtype {array.dtype}")
 
 
-def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
+def load_weights(model: Model, filepath: files.Path) -> None:
     """See `Sequential.load_weights`."""
     own = _weights(model) if model.built else {}
-    _, arrays = _read(os.fspath(filepath))
+    _, arrays = _read(os.fsdecode(filepath))
     _ = model.plan
     stored = _stored_weights(arrays)
     if len(stored) != len(own):
@@ -354,7 +340,7 @@ def _read(path: str) -> tuple[dict[str, str], dict[str, Array]]:
     if not os.path.exists(path):
         raise FileNotFoundError(f"filepath must exist. Received: filepath={path!r}")
     try:
-        with safe_open(path, framework="np") as file:
+        with files.readable(path) as name, safe_open(name, framework="np") as file:
             metadata = file.metadata() or {}
             _check_version(path, metadata)
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

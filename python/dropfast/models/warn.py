@@ -15,5 +15,5 @@ def warn_if_idle(plan: Plan) -> None:
         warnings.warn(
             f"dropout cannot act: the rate of every dropout layer ({names}) is 0",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

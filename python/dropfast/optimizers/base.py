@@ -84,9 +84,21 @@ class Optimizer(Configurable):
             if not value > 0:
                 raise ValueError(f"{name} must be positive. Received: {name}={value!r}")
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        self.iterations = 0
+        # Native code moves it with the weights, so that both belong together whatever interrupts.
+        self._counter = np.zeros(1, np.uint64)
         self.state: list[list[Array]] = []
         self._params: list[Array] = []
+
+    @property
+    def iterations(self) -> int:
+        """Number of steps done."""
+        return int(self._counter[0])
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value < 2**63:
+            raise ValueError(f"iterations must be an integer >= 0. Received: iterations={value!r}")
+        self._counter[0] = value
 
     @property
     def learning_rate(self) -> LearningRate:

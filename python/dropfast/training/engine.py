@@ -33,6 +33,7 @@ class Run:
     keys: Sequence[Key]
     rates: NDArray[np.float64] | None
     first_step: int
+    total: float
     sample_weight: Array | None
     predictions: Array | None
     milliseconds: int
@@ -73,17 +74,25 @@ class Engine(Protocol):
     def train(
         self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
     ) -> tuple[int, float, int]:
-        """Batches done, sum over rows of losses, number of rows classified right."""
+        """Batches done, `run.total` plus the losses of their rows, number of rows classified right.
+
+        The optimizer's counter moves with each step.
+        """
 
 
 class Native:
     """The whole stack as one native network."""
 
     def __init__(
-        self, plan: Plan, input_shape: Shape, params: Sequence[Array], dtype: np.dtype[Any]
+        self,
+        plan: Plan,
+        input_shape: Shape,
+        params: Sequence[Array],
+        dtype: np.dtype[Any],
+        turn: _core.Turn | None = None,
     ) -> None:
         self.plan, self.dtype = plan, dtype
-        self.params = list(params)
+        self.params, self.turn = list(params), turn
         self.size = features(plan.places[plan.preparation].input_shape)
         self.units = features(plan.places[-1].output_shape)
         alone = isinstance(plan.graph.inputs, SymbolicTensor)
@@ -93,7 +102,7 @@ class Native:
 
     def direct(self, x: Array) -> Array | None:
         """A view [n, features], where the dtype fits; bytes are widened while rows are gathered."""
-        if self.plan.preparation or not x.flags.c_contiguous:
+        if self.plan.preparation or not x.flags.c_contiguous or not x.flags.aligned:
             return None
         if x.dtype != self.dtype and x.dtype != np.uint8:
             return None
@@ -102,7 +111,7 @@ class Native:
     def convert(self, x: Array) -> Array:
         """Rows [n, features] in the model's dtype, prepared."""
         if not self.plan.preparation:
-            return np.ascontiguousarray(np.asarray(x, self.dtype).reshape(len(x), self.size))
+            return np.require(x, self.dtype, ["C", "A"]).reshape(len(x), self.size)
         found = np.empty((len(x), self.size), self.dtype)
         step = block_rows(x, self.dtype)
         for start in range(0, len(x), step):
@@ -112,7 +121,7 @@ class Native:
 
     def at_once(self, x: Array) -> Array | None:
         """Outputs of rows that are just as the network takes them, else None: in a microsecond."""
-        return self.network.predict(self.params, x) if self._takes_vectors else None
+        return self.network.predict(self.params, x, self.turn) if self._takes_vectors else None
 
     def forward(
         self,
@@ -162,6 +171,8 @@ class Native:
             keys=run.keys,
             rates=run.rates,
             first_step=run.first_step,
+            counter=optimizer._counter,
+            total=run.total,
             sample_weight=run.sample_weight,
             predictions=run.predictions,
             milliseconds=run.milliseconds,

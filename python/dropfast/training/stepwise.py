@@ -42,11 +42,11 @@ class Stepwise:
 
     def direct(self, x: Array) -> Array | None:
         """The array itself where its dtype fits."""
-        return x if x.dtype == self.dtype else None
+        return x if x.dtype == self.dtype and x.flags.aligned else None
 
     def convert(self, x: Array) -> Array:
         """Rows in the model's dtype, in the shape they came."""
-        return np.ascontiguousarray(x, self.dtype)
+        return np.require(x, self.dtype, ["C", "A"])
 
     def forward(
         self,
@@ -56,7 +56,10 @@ class Stepwise:
     ) -> Array:
         """Outputs of one batch; with keys as in training."""
         if keys is not None:
-            return self._forward(x, self._passages(keys, rates))
+            passages = self._passages(keys, rates)
+            found = self._forward(x, passages)
+            passages[0].finish()
+            return found
         places, outputs = self.plan.inference
         return self._forward(x, self._idle_passages(places), places, outputs)
 
@@ -82,7 +85,7 @@ class Stepwise:
         self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
     ) -> tuple[int, float, int]:
         """Batches until they or the time are over."""
-        done, total, correct = 0, 0.0, 0
+        done, total, correct = 0, run.total, 0
         end = time.perf_counter() + run.milliseconds / 1000.0
         while done < run.batches and (done == 0 or time.perf_counter() < end):
             first = (run.start + done) * run.batch_size
@@ -137,7 +140,8 @@ class Stepwise:
         gradient = loss.gradient(y, outputs, share.astype(self.dtype))
         gradients = self._backward(gradient, passages)
         if np.isfinite(value):
-            self._update(trainable, gradients, optimizer, learning_rate, step)
+            moved = list(passages[0].updates.values())
+            self._update(trainable, gradients, moved, optimizer, learning_rate, step)
         for _, columns in heads:
             part = np.ascontiguousarray(outputs[:, columns])
             outputs[:, columns] = _core.activation("softmax", part)
@@ -188,9 +192,10 @@ class Stepwise:
     ) -> list[Passage]:
         """A passage for each place, as in training, or with stochastic layers alone as in it."""
         passages, drawn = [], 0
+        updates: dict[int, tuple[Array, Array]] = {}
         for place in self.plan.places:
             acts = place.acts[0] if all_train or place.layer.stochastic else place.acts[1]
-            passage = Passage(training=acts, rows_per_mask=self.rows_per_mask)
+            passage = Passage(training=acts, rows_per_mask=self.rows_per_mask, updates=updates)
             if place.stochastic:
                 passage.rate = place.layer.rate_at(0, 0) if rates is None else float(rates[drawn])
                 passage.key = keys[drawn]
@@ -260,10 +265,12 @@ class Stepwise:
         self,
         trainable: Sequence[Weight],
         found: dict[int, Array],
+        moved: list[tuple[Array, Array]],
         optimizer: Optimizer,
         learning_rate: float,
         step: int,
     ) -> None:
+        """Apply the step as one unit, which no signal handler sees half done."""
         gradients = []
         for weight in trainable:
             gradient = found.get(id(weight.value))
@@ -276,12 +283,36 @@ class Stepwise:
             if weight.regularizer is not None:
                 gradient = gradient + weight.regularizer.gradient(weight.value)
             gradients.append(np.ascontiguousarray(gradient))
+        native = type(optimizer).update is Optimizer.update
+        spec = optimizer.spec() if native else {"name": "sgd"}
+        values: list[Array] = []
+        changes: list[Array] = []
+        states: list[list[Array]] = []
         for i, gradient in enumerate(optimizer.clip(gradients)):
             weight = trainable[i]
             state = [slot[i] for slot in optimizer.state]
-            optimizer.update(weight.value, gradient, state, learning_rate, step + 1)
+            if weight.constraint is None and native:
+                values.append(weight.value)
+                changes.append(gradient)
+                states.append(state)
+                continue
+            # What Python computes is computed beside the weights.
+            value, new_state = weight.value.copy(), [slot.copy() for slot in state]
+            optimizer.update(value, gradient, new_state, learning_rate, step + 1)
             if weight.constraint is not None:
-                weight.value[...] = weight.constraint(weight.value)
+                value[...] = weight.constraint(value)
+            moved += [(weight.value, value), *zip(state, new_state, strict=True)]
+        _core.optimizer_step(
+            spec,
+            values,
+            changes,
+            states,
+            [target for target, _ in moved],
+            [source for _, source in moved],
+            learning_rate,
+            step + 1,
+            optimizer._counter,
+        )
 
 
 def _right(loss: Loss, targets: Array, outputs: Array) -> int:
