@@ -84,7 +84,7 @@ def test_odd_ranks_share_decisions_along_the_axes_that_torch_shares(name, rank):
 
     def shared_axes(function):
         always = [True] * rank
-        for _ in range(8):
+        for _ in range(40):
             y = function(x, 0.5)
             always = [
                 before and torch.equal(y, y.narrow(axis, 0, 1).expand_as(y))
@@ -377,22 +377,22 @@ def test_under_a_mode_of_dispatch():
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "own"),
+    ("name", "shape"),
     [
-        ("dropout", (511,), False),
-        ("dropout", (512,), True),
-        ("dropout2d", (32, 63, 2, 2), False),
-        ("dropout2d", (32, 64, 2, 2), True),
-        ("dropout3d", (2047, 2, 2, 2), False),
-        ("dropout3d", (2048, 2, 2, 2), True),
+        ("dropout", (7,)),
+        ("dropout", (512,)),
+        ("dropout2d", (32, 63, 2, 2)),
+        ("dropout3d", (2047, 2, 2, 2)),
     ],
 )
-def test_few_decisions_with_a_gradient_are_torchs_own(name, shape, own):
-    x = torch.randn(shape, requires_grad=True)
-    function = getattr(ours, name)
-    assert ("Dropped" in function(x, 0.5).grad_fn.name()) == own
-    assert "Dropped" in function(x, 0.5, key=KEY).grad_fn.name()
-    assert "Dropped" in function(x, 1.0).grad_fn.name()
+def test_masks_are_the_same_with_a_gradient_and_without(name, shape):
+    # A checkpoint runs the call in both ways.
+    x, function = torch.ones(shape, requires_grad=True), getattr(ours, name)
+    torch.manual_seed(0)
+    tracked = function(x, 0.5)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        assert torch.equal(function(x, 0.5), tracked)
 
 
 @pytest.mark.filterwarnings("ignore:dropout3d")

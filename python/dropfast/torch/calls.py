@@ -21,13 +21,6 @@ _has_torch_function = torch._C._has_torch_function_unary
 _is_compiling = torch.compiler.is_compiling
 _is_plain = tensors.is_plain
 _grad_enabled = torch.is_grad_enabled
-_TYPES = tensors.TYPES
-
-# Below so many decisions PyTorch's own dropout with its gradient is quicker than a node written in
-# Python, whose two ways cost 8 µs more (measured on one thread, p = .5: 23.5 µs at 2^6 elements
-# against 31.5, as much at 2^9). Channels of few decisions are a product, at memory's speed too.
-FEW = 1 << 9
-FEW_CHANNELS = 1 << 11
 
 
 class Function(NamedTuple):
@@ -59,10 +52,6 @@ def drop(
     """What all functions do. Axes in `shared` share their decisions."""
     if _is_compiling() or _has_torch_function(x):
         return _elsewhere(function, x, p, training, inplace, key, shared)
-    tracked = type(x) in _TYPES and x.requires_grad and _grad_enabled()
-    draws = key is None and not inplace and type(p) is float and p < 1.0
-    if tracked and draws and _are_few(function, x, shared):
-        return function.peer(x, p, training)
     if not _is_plain(x):
         return _elsewhere(function, x, p, training, inplace, key, shared)
     if type(p) is not float or not 0.0 <= p <= 1.0:
@@ -83,17 +72,6 @@ def drop(
         found: torch.Tensor = nodes.apply(x, function.rule, p, key, shared, strides)
         return found
     return kernels.run(function.rule, x, p, key, shared, strides)
-
-
-def _are_few(function: Function, x: torch.Tensor, shared: Shared) -> bool:
-    """Whether PyTorch's own function draws no more than our node costs."""
-    elements: int = x.numel()
-    if shared is None:
-        return elements < FEW
-    if function.name == "dropout":
-        return False  # a noise shape, which PyTorch's function has not
-    decisions = x.shape[0] * x.shape[1] if shared[1:2] == (False,) else x.shape[0]
-    return decisions < FEW_CHANNELS and (elements < 1 << 16 or x.is_contiguous())  # type: ignore[no-any-return,unused-ignore]
 
 
 def is_foreign(x: object) -> bool:
