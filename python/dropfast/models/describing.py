@@ -18,7 +18,7 @@ from dropfast.layers.input import row_shape
 if TYPE_CHECKING:
     from dropfast.training.plan import Plan
 
-# Building takes time that grows with the square of this; nobody stacks as many.
+# Building takes time that grows with the square of this; no network stacks as many.
 MOST_LAYERS = 4096
 _KEYS = {"inputs", "layers", "calls", "outputs", "inference"}
 

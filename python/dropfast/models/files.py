@@ -1,7 +1,7 @@
 """Layer 6: whole files or none: written beside their place, brought to the disk, then moved there.
 
 A reader sees the old file or the new one. What a killed process leaves behind is removed when the
-same file is next written: a part that is being written is locked, one that nobody locks is stale.
+same file is next written: a part that is being written is locked, one without a lock is stale.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def write(filepath: Path, data: bytes, overwrite: bool) -> None:
             if not overwrite:
                 _place(part, path, filepath)
             elif fcntl is not None:
-                # Still open, so still locked: nobody takes it for stale.
+                # Still open, so still locked: it does not count as stale.
                 os.replace(part, path)
         if overwrite and fcntl is None:
             os.replace(part, path)
