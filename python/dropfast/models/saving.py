@@ -126,24 +126,32 @@ def model_from_description(
     return model
 
 
-def save(model: Model, filepath: files.Path, overwrite: bool) -> None:
-    """See `Sequential.save`."""
+def save(
+    model: Model, filepath: files.Path, overwrite: bool, notes: Mapping[str, str] | None = None
+) -> None:
+    """See `Sequential.save`. Notes are metadata that reading a model ignores (`read_notes`)."""
     _ = model.plan
     description = {**describe_model(model), **_training(model)}
-    arrays = _weights(model)
+    arrays = named_weights(model)
     if model.compiled:
         for i, slot in enumerate(model.optimizer.state):
             arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
-    _write(filepath, arrays, description, overwrite)
+    _write(filepath, arrays, description, overwrite, notes)
+
+
+def read_notes(filepath: files.Path) -> dict[str, str]:
+    """The notes that `save` was given, and the metadata of the format."""
+    return _read(os.fsdecode(filepath))[0]
 
 
 def save_weights(model: Model, filepath: files.Path, overwrite: bool) -> None:
     """See `Sequential.save_weights`."""
     _ = model.plan
-    _write(filepath, _weights(model), None, overwrite)
+    _write(filepath, named_weights(model), None, overwrite)
 
 
-def _weights(model: Stack) -> dict[str, Array]:
+def named_weights(model: Stack) -> dict[str, Array]:
+    """The weight arrays by their names in a file."""
     names = [
         f"{layer.name}.{weight.name}" for layer in model._leaves() for weight in layer._weights
     ]
@@ -179,11 +187,12 @@ def _write(
     arrays: Mapping[str, Array],
     description: Mapping[str, Any] | None,
     overwrite: bool,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     from safetensors.numpy import save as to_bytes
 
     version = VERSION if description is not None and "graph" in description else 1
-    metadata = {"format": "dropfast", "version": str(version)}
+    metadata = {**(notes or {}), "format": "dropfast", "version": str(version)}
     if description is not None:
         metadata["model"] = json.dumps(description, allow_nan=False)
     data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
@@ -256,9 +265,9 @@ def _assemble(
     config = {name: description[name] for name in keys}
     stored = _stored_weights(arrays)
     model = model_from_description(config, custom_objects, [arrays[name] for name in stored])
-    if [*_weights(model)] != stored:
+    if [*named_weights(model)] != stored:
         raise ValueError(
-            f"file must hold the arrays {', '.join(_weights(model))}. "
+            f"file must hold the arrays {', '.join(named_weights(model))}. "
             f"Received: {', '.join(stored) or 'none'}"
         )
     for name in ("iterations", "epochs_done", "calls"):
@@ -300,7 +309,7 @@ def _check_arrays(arrays: Mapping[str, Array], weights: list[str], dtype: str) -
 
 def load_weights(model: Model, filepath: files.Path) -> None:
     """See `Sequential.load_weights`."""
-    own = _weights(model) if model.built else {}
+    own = named_weights(model) if model.built else {}
     _, arrays = _read(os.fsdecode(filepath))
     _ = model.plan
     stored = _stored_weights(arrays)
