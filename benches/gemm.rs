@@ -5,12 +5,7 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use dropfast::gemm::driver::multiply_at;
-use dropfast::gemm::matrix::{Matrix, MatrixMut};
-use dropfast::gemm::naive;
-use dropfast::gemm::peak::fma_peak_gflops;
-use dropfast::parallel::num_threads;
-use dropfast::simd::{Level, available};
+use dropfast::inside::{Operand, first_row, fma_peak_gflops, levels, multiply_at, num_threads};
 
 /// Rows of the batch, inputs, outputs.
 const SHAPES: [(usize, usize, usize); 7] = [
@@ -29,14 +24,13 @@ fn numbers(len: usize) -> Vec<f32> {
 }
 
 /// The first row of a product, against the definition.
-fn check(a: Matrix<'_, f32>, b: Matrix<'_, f32>, c: &[f32]) {
-    let mut expected = vec![0.0; b.columns];
-    naive::multiply(a.block(0..1, 0..a.columns), b, MatrixMut::by_rows(&mut expected, 1, b.columns));
-    assert_eq!(expected, c[..b.columns]);
+fn check(a: Operand<'_>, b: Operand<'_>, c: &[f32]) {
+    let expected = first_row(a, b);
+    assert_eq!(expected, c[..expected.len()]);
 }
 
 /// GFLOP/s of `run`, which takes `gflop`, and of the loop: the best of several runs, in turn.
-fn beside_peak(level: Level, threads: usize, gflop: f64, mut run: impl FnMut()) -> (f64, f64) {
+fn beside_peak(level: &str, threads: usize, gflop: f64, mut run: impl FnMut()) -> (f64, f64) {
     let mut best = (0.0_f64, 0.0_f64);
     for _ in 0..5 {
         best.1 = best.1.max(fma_peak_gflops(level, threads));
@@ -50,21 +44,20 @@ fn beside_peak(level: Level, threads: usize, gflop: f64, mut run: impl FnMut()) 
 }
 
 fn products(criterion: &mut Criterion) {
-    // The scalar level is an oracle, too slow for these sizes.
-    for level in available().filter(|&level| level != Level::Scalar) {
+    for level in levels() {
         for threads in [1, num_threads()] {
-            let mut group = criterion.benchmark_group(format!("{} x {threads}", level.name()));
+            let mut group = criterion.benchmark_group(format!("{level} x {threads}"));
             group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
             for (m, k, n) in SHAPES {
                 let (x, kernel, dy) = (numbers(m * k), numbers(k * n), numbers(m * n));
-                let x = Matrix::by_rows(&x, m, k);
-                let kernel = Matrix::by_rows(&kernel, k, n);
-                let dy = Matrix::by_rows(&dy, m, n);
+                let x = Operand::by_rows(&x, m, k);
+                let kernel = Operand::by_rows(&kernel, k, n);
+                let dy = Operand::by_rows(&dy, m, n);
                 let kinds = [("x·W", x, kernel), ("dy·Wᵀ", dy, kernel.transposed()), ("xᵀ·dy", x.transposed(), dy)];
                 group.throughput(Throughput::Elements((m * k * n) as u64));
                 for (kind, a, b) in kinds {
-                    let mut c = vec![0.0; a.rows * b.columns];
-                    let mut run = || multiply_at(level, threads, a, b, MatrixMut::by_rows(&mut c, a.rows, b.columns));
+                    let mut c = vec![0.0; a.shape().0 * b.shape().1];
+                    let mut run = || multiply_at(level, threads, a, b, &mut c);
                     let name = BenchmarkId::new(kind, format!("{m}x{k}x{n}"));
                     group.bench_function(name, |bencher| bencher.iter(&mut run));
                     let (gflops, peak) = beside_peak(level, threads, 2e-9 * (m * k * n) as f64, &mut run);

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 const LINE: usize = 64;
 
 /// A slice of numbers, zeros at first, aligned to 64 bytes.
-pub struct Aligned<T: Copy> {
+pub(crate) struct Aligned<T: Copy> {
     start: NonNull<T>,
     len: usize,
 }
@@ -19,7 +19,7 @@ unsafe impl<T: Copy + Send> Send for Aligned<T> {}
 unsafe impl<T: Copy + Sync> Sync for Aligned<T> {}
 
 /// Numbers for which all bits zero is a value.
-pub trait Zeroable: Copy {}
+pub(crate) trait Zeroable: Copy {}
 
 impl Zeroable for f32 {}
 impl Zeroable for f64 {}
@@ -35,7 +35,7 @@ impl<T: Copy> Aligned<T> {
 
 impl<T: Zeroable> Aligned<T> {
     /// `len` zeros.
-    pub fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros(len: usize) -> Self {
         let layout = Self::layout(len);
         // SAFETY: the layout is not empty.
         let memory = unsafe { alloc_zeroed(layout) };
@@ -70,4 +70,4 @@ impl<T: Copy> DerefMut for Aligned<T> {
 /// An array that starts on a cache line: a vector of it is never on two.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub struct Lines<T>(pub T);
+pub(crate) struct Lines<T>(pub(crate) T);

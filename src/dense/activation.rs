@@ -9,7 +9,7 @@ use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// An activation function with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Activation {
+pub(crate) enum Activation {
     /// `x`
     Linear,
     /// `max(x, 0)`
@@ -43,7 +43,7 @@ pub enum Activation {
 
 /// What an activation's derivative is computed from, and so what a forward pass has to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saved {
+pub(crate) enum Saved {
     /// The pre-activation.
     Input,
     /// The activation's result.
@@ -51,7 +51,7 @@ pub enum Saved {
 }
 
 /// Something to do with an elementwise activation, whichever it is.
-pub trait Visitor {
+pub(crate) trait Visitor {
     /// What it returns.
     type Output;
 
@@ -60,7 +60,7 @@ pub trait Visitor {
 }
 
 /// Calls the visitor with the activation's formula; `None` for softmax, which is not elementwise.
-pub fn with_elementwise<O>(activation: Activation, visitor: impl Visitor<Output = O>) -> Option<O> {
+pub(crate) fn with_elementwise<O>(activation: Activation, visitor: impl Visitor<Output = O>) -> Option<O> {
     Some(match activation {
         Activation::Linear => visitor.visit(Linear),
         Activation::Relu => visitor.visit(Relu),
@@ -78,7 +78,7 @@ pub fn with_elementwise<O>(activation: Activation, visitor: impl Visitor<Output 
 
 impl Activation {
     /// What the derivative is computed from.
-    pub fn saves(self) -> Saved {
+    pub(crate) fn saves(self) -> Saved {
         struct Ask;
 
         impl Visitor for Ask {
@@ -92,12 +92,12 @@ impl Activation {
     }
 
     /// Whether the derivative asks only which outputs are above 0.
-    pub fn saves_signs(self) -> bool {
+    pub(crate) fn saves_signs(self) -> bool {
         matches!(self, Self::Relu | Self::LeakyRelu { .. })
     }
 
     /// Whether this is softmax, the one that mixes units.
-    pub fn is_softmax(self) -> bool {
+    pub(crate) fn is_softmax(self) -> bool {
         self == Self::Softmax
     }
 }
@@ -105,7 +105,7 @@ impl Activation {
 /// Applies an activation in place to a panel `[unit][lane]`.
 ///
 /// Elementwise activations take any values, of any number; softmax panics unless they are whole vectors.
-pub fn activate<S: Simd, T: Element>(s: S, activation: Activation, values: &mut [T]) {
+pub(crate) fn activate<S: Simd, T: Element>(s: S, activation: Activation, values: &mut [T]) {
     if activation == Activation::Linear {
         return;
     }
@@ -120,7 +120,7 @@ pub fn activate<S: Simd, T: Element>(s: S, activation: Activation, values: &mut 
 ///
 /// # Panics
 /// Where the lengths differ, and as [`activate`].
-pub fn activate_backward<S: Simd, T: Element>(s: S, activation: Activation, saved: &[T], gradient: &mut [T]) {
+pub(crate) fn activate_backward<S: Simd, T: Element>(s: S, activation: Activation, saved: &[T], gradient: &mut [T]) {
     assert_eq!(saved.len(), gradient.len());
     if activation == Activation::Linear {
         return;

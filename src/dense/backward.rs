@@ -16,31 +16,31 @@ use crate::simd::{Element, Kernel, Simd, V, Vector, dispatch};
 
 /// What a layer did to the product, and what it kept of it.
 #[derive(Clone, Copy)]
-pub struct Trace<'a, T> {
+pub(crate) struct Trace<'a, T> {
     /// The layer's output, needed unless the activation is linear. The activation is one whose derivative is computed
     /// from its result; softmax comes without dropout.
-    pub y: Option<Matrix<'a, T>>,
+    pub(crate) y: Option<Matrix<'a, T>>,
     /// Applied to the product.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     /// Dropout of the result.
-    pub masks: Option<Masks>,
+    pub(crate) masks: Option<Masks>,
 }
 
 /// Where the gradients go.
-pub struct Gradients<'a, T> {
+pub(crate) struct Gradients<'a, T> {
     /// With respect to the input.
-    pub dx: MatrixMut<'a, T>,
+    pub(crate) dx: MatrixMut<'a, T>,
     /// With respect to the kernel.
-    pub dkernel: MatrixMut<'a, T>,
+    pub(crate) dkernel: MatrixMut<'a, T>,
     /// With respect to the bias.
-    pub dbias: &'a mut [T],
+    pub(crate) dbias: &'a mut [T],
 }
 
 /// Computes the gradients.
 ///
 /// # Panics
 /// Where shapes do not fit, or `y` is missing.
-pub fn backward<T: Real>(
+pub(crate) fn backward<T: Real>(
     dy: Matrix<'_, T>,
     x: Matrix<'_, T>,
     kernel: Matrix<'_, T>,

@@ -8,7 +8,7 @@ use crate::math::{expm1, normal, sigmoid, splat, tanh};
 use crate::simd::Vector;
 
 /// An activation of single numbers.
-pub trait Elementwise: Copy + Send + Sync {
+pub(crate) trait Elementwise: Copy + Send + Sync {
     /// What `backward` is computed from.
     const SAVES: Saved;
 
@@ -21,7 +21,7 @@ pub trait Elementwise: Copy + Send + Sync {
 
 /// [`super::activation::Activation::Linear`]
 #[derive(Clone, Copy)]
-pub struct Linear;
+pub(crate) struct Linear;
 
 impl Elementwise for Linear {
     const SAVES: Saved = Saved::Output;
@@ -39,7 +39,7 @@ impl Elementwise for Linear {
 
 /// [`super::activation::Activation::Relu`]
 #[derive(Clone, Copy)]
-pub struct Relu;
+pub(crate) struct Relu;
 
 impl Elementwise for Relu {
     const SAVES: Saved = Saved::Output;
@@ -58,9 +58,9 @@ impl Elementwise for Relu {
 
 /// [`super::activation::Activation::LeakyRelu`] (Maas et al. 2013)
 #[derive(Clone, Copy)]
-pub struct LeakyRelu {
+pub(crate) struct LeakyRelu {
     /// Slope below 0, itself at least 0.
-    pub negative_slope: f64,
+    pub(crate) negative_slope: f64,
 }
 
 impl Elementwise for LeakyRelu {
@@ -79,9 +79,9 @@ impl Elementwise for LeakyRelu {
 
 /// [`super::activation::Activation::Elu`] (Clevert et al. 2015)
 #[derive(Clone, Copy)]
-pub struct Elu {
+pub(crate) struct Elu {
     /// Minus the limit at -∞, at least 0.
-    pub alpha: f64,
+    pub(crate) alpha: f64,
 }
 
 impl Elementwise for Elu {
@@ -102,7 +102,7 @@ impl Elementwise for Elu {
 
 /// [`super::activation::Activation::Selu`] (Klambauer et al. 2017)
 #[derive(Clone, Copy)]
-pub struct Selu;
+pub(crate) struct Selu;
 
 /// The fixed point for mean 0 and variance 1 (Klambauer et al. 2017, equation 14), and the limit at -∞.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
@@ -126,7 +126,7 @@ impl Elementwise for Selu {
 
 /// [`super::activation::Activation::Gelu`] (Hendrycks and Gimpel 2016)
 #[derive(Clone, Copy)]
-pub struct Gelu;
+pub(crate) struct Gelu;
 
 impl Elementwise for Gelu {
     const SAVES: Saved = Saved::Input;
@@ -146,7 +146,7 @@ impl Elementwise for Gelu {
 /// [`super::activation::Activation::Gelu`] by its approximation `x/2 · (1 + tanh u) = x · sigmoid(2u)`, with
 /// `u = √(2/π) (x + 0.044715 x³)`.
 #[derive(Clone, Copy)]
-pub struct GeluTanh;
+pub(crate) struct GeluTanh;
 
 /// `2 √(2/π)`
 const TWICE_SLOPE: f64 = 1.595_769_121_605_730_7;
@@ -178,7 +178,7 @@ fn times_sigmoid_slope<X: Vector>(s: X::Token, x_slope: X, sigma: X) -> X {
 
 /// [`super::activation::Activation::Silu`]
 #[derive(Clone, Copy)]
-pub struct Silu;
+pub(crate) struct Silu;
 
 impl Elementwise for Silu {
     const SAVES: Saved = Saved::Input;
@@ -196,7 +196,7 @@ impl Elementwise for Silu {
 
 /// [`super::activation::Activation::Tanh`]
 #[derive(Clone, Copy)]
-pub struct Tanh;
+pub(crate) struct Tanh;
 
 impl Elementwise for Tanh {
     const SAVES: Saved = Saved::Output;
@@ -214,7 +214,7 @@ impl Elementwise for Tanh {
 
 /// [`super::activation::Activation::Sigmoid`]
 #[derive(Clone, Copy)]
-pub struct Sigmoid;
+pub(crate) struct Sigmoid;
 
 impl Elementwise for Sigmoid {
     const SAVES: Saved = Saved::Output;

@@ -12,7 +12,7 @@ const BLOCK: usize = 512;
 const GRAIN: usize = 1 << 18;
 
 /// The position of the first NaN or infinity.
-pub fn first_nonfinite<T: Element>(x: &[T]) -> Option<usize> {
+pub(crate) fn first_nonfinite<T: Element>(x: &[T]) -> Option<usize> {
     let first = AtomicUsize::new(usize::MAX);
     for_each_range(x.len().div_ceil(BLOCK), GRAIN / BLOCK, |blocks| {
         let start = blocks.start * BLOCK;

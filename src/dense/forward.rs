@@ -17,20 +17,20 @@ use crate::rng::{Key, Threshold};
 use crate::simd::{Element, Kernel, Level, Simd, aes_level, dispatch, dispatch_at, level};
 
 /// The element types of layers.
-pub trait Real: Element + Sample<Work = Self> {}
+pub(crate) trait Real: Element + Sample<Work = Self> {}
 
 impl Real for f32 {}
 impl Real for f64 {}
 
 /// Dropout of a layer's output.
 #[derive(Debug, Clone, Copy)]
-pub struct Masks {
+pub(crate) struct Masks {
     /// Where masks are drawn.
-    pub key: Key,
+    pub(crate) key: Key,
     /// Probability to drop.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// So many consecutive rows share a mask.
-    pub rows_per_mask: usize,
+    pub(crate) rows_per_mask: usize,
 }
 
 impl Masks {
@@ -50,20 +50,20 @@ impl Masks {
 
 /// What a layer does to the product.
 #[derive(Clone, Copy)]
-pub struct Layer<'a, T> {
+pub(crate) struct Layer<'a, T> {
     /// Added to every row.
-    pub bias: Option<&'a [T]>,
+    pub(crate) bias: Option<&'a [T]>,
     /// Applied to the sum.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     /// Dropout of the result.
-    pub masks: Option<Masks>,
+    pub(crate) masks: Option<Masks>,
 }
 
 /// Computes `y`, whose columns are neighbours in memory.
 ///
 /// # Panics
 /// Where shapes do not fit.
-pub fn forward<T: Real>(x: Matrix<'_, T>, kernel: Matrix<'_, T>, layer: Layer<'_, T>, mut y: MatrixMut<'_, T>) {
+pub(crate) fn forward<T: Real>(x: Matrix<'_, T>, kernel: Matrix<'_, T>, layer: Layer<'_, T>, mut y: MatrixMut<'_, T>) {
     assert!(layer.bias.is_none_or(|bias| bias.len() == y.columns), "a bias for each column");
     let units = y.columns;
     if !layer.activation.is_softmax() {
@@ -115,11 +115,11 @@ impl<T: Real> Kernel for FinishRow<'_, T> {
 }
 
 /// `values += bias`, of equal length.
-pub struct AddTo<'a, T> {
+pub(crate) struct AddTo<'a, T> {
     /// A row.
-    pub values: &'a mut [T],
+    pub(crate) values: &'a mut [T],
     /// What is added.
-    pub bias: &'a [T],
+    pub(crate) bias: &'a [T],
 }
 
 impl<T: Element> Kernel for AddTo<'_, T> {
@@ -145,7 +145,7 @@ const GRAIN: usize = 1 << 14;
 
 /// Turns rows of logits into probabilities and drops some; or, given softmax's result, gradients below dropout into
 /// gradients with respect to logits.
-pub fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<Matrix<'_, T>>, masks: Option<Masks>) {
+pub(crate) fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<Matrix<'_, T>>, masks: Option<Masks>) {
     let (count, units, stride) = (rows.rows, rows.columns, rows.row_stride.unsigned_abs());
     if count == 0 || units == 0 {
         return;

@@ -6,12 +6,12 @@
 //! * [`finite`]: the search for NaN and infinity.
 //! * [`softmax`]: the one that mixes units.
 
-pub mod activation;
-pub mod backward;
-pub mod elementwise;
-pub mod finite;
-pub mod forward;
-pub mod softmax;
+pub(crate) mod activation;
+pub(crate) mod backward;
+pub(crate) mod elementwise;
+pub(crate) mod finite;
+pub(crate) mod forward;
+pub(crate) mod softmax;
 
 #[cfg(test)]
 mod tests;

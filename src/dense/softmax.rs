@@ -6,22 +6,22 @@ use crate::simd::{Element, Kernel, Simd, V, Vector};
 /// Turns a panel of logits into probabilities: `y = exp(x - max) / Σ exp(x - max)`, the sum in ascending order of units.
 ///
 /// A NaN makes its whole row NaN. A panel is whole vectors, or this panics.
-pub struct Softmax<'a, T> {
+pub(crate) struct Softmax<'a, T> {
     /// Logits in, probabilities out.
-    pub panel: &'a mut [T],
+    pub(crate) panel: &'a mut [T],
 }
 
 /// `dx = y (dy - Σ y dy)`, the sum one chain of fused multiply-adds in ascending order of units.
-pub struct SoftmaxBackward<'a, T> {
+pub(crate) struct SoftmaxBackward<'a, T> {
     /// Softmax's result `y`.
-    pub output: &'a [T],
+    pub(crate) output: &'a [T],
     /// `dy` in, `dx` out; of the same length.
-    pub gradient: &'a mut [T],
+    pub(crate) gradient: &'a mut [T],
 }
 
 /// The largest logit of each lane; NaN where the first is.
 #[inline(always)]
-pub fn largest<S: Simd, T: Element>(s: S, panel: &[T]) -> V<S, T> {
+pub(crate) fn largest<S: Simd, T: Element>(s: S, panel: &[T]) -> V<S, T> {
     let mut largest = V::<S, T>::read(s, panel);
     for x in panel.chunks_exact(T::LANES) {
         largest = V::<S, T>::read(s, x).max(largest);

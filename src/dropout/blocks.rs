@@ -11,17 +11,17 @@ use crate::simd::{Aes, STEP};
 #[derive(Clone, Copy)]
 pub(super) struct Rows<T> {
     /// The first element of the first row.
-    pub x: *const T,
+    pub(crate) x: *const T,
     /// Where it goes.
-    pub y: *mut T,
+    pub(crate) y: *mut T,
     /// How many rows.
-    pub count: usize,
+    pub(crate) count: usize,
     /// Elements of a row.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Bytes from one row to the next.
-    pub input: isize,
+    pub(crate) input: isize,
     /// Bytes from one row to the next.
-    pub output: isize,
+    pub(crate) output: isize,
 }
 
 /// Rows of at most so many steps keep their decisions in registers.
@@ -43,7 +43,13 @@ impl<T: Sample> Rows<T> {
     /// # Safety
     /// All elements are readable and writable; `x == y` with equal distances is fine, other overlap is not.
     #[inline(always)]
-    pub unsafe fn repeat<A: Aes, F: Transform<T::Work>>(self, a: A, ready: F::Ready<A::Simd>, bits: &[u32], at: usize) {
+    pub(crate) unsafe fn repeat<A: Aes, F: Transform<T::Work>>(
+        self,
+        a: A,
+        ready: F::Ready<A::Simd>,
+        bits: &[u32],
+        at: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             match self.width.div_ceil(STEP) {
@@ -62,7 +68,7 @@ impl<T: Sample> Rows<T> {
     /// # Safety
     /// As [`Rows::repeat`].
     #[inline(always)]
-    pub unsafe fn shared<A: Aes, F: Transform<T::Work>>(self, a: A, ready: F::Ready<A::Simd>, bits: &[u32]) {
+    pub(crate) unsafe fn shared<A: Aes, F: Transform<T::Work>>(self, a: A, ready: F::Ready<A::Simd>, bits: &[u32]) {
         // SAFETY: the caller's promise.
         unsafe { self.lines::<A, F, true>(a, ready, bits, 0) };
     }

@@ -236,7 +236,7 @@ impl<T: Sample, F: Transform<T::Work>> AesKernel for Apply<'_, T, F> {
 ///
 /// # Panics
 /// Where the processor lacks the level.
-pub unsafe fn apply_at<T: Sample, F: Transform<T::Work>>(
+pub(crate) unsafe fn apply_at<T: Sample, F: Transform<T::Work>>(
     level: AesLevel,
     decisions: Decisions,
     transform: F,
@@ -269,7 +269,7 @@ pub(super) unsafe fn apply_by<A: Aes, T: Sample, F: Transform<T::Work>>(
 /// # Safety
 /// As [`apply_at`].
 #[inline]
-pub unsafe fn apply_contiguous<T: Sample, F: Transform<T::Work>>(
+pub(crate) unsafe fn apply_contiguous<T: Sample, F: Transform<T::Work>>(
     decisions: Decisions,
     transform: F,
     x: *const T,

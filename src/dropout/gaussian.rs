@@ -73,6 +73,6 @@ unsafe fn multiply<S: Half + Halves, T: Sample>(s: S, z: &[f32], deviation: V<S,
 ///
 /// # Safety
 /// `n` elements are readable at `x` and writable at `y`; `x == y` is fine, other overlap is not.
-pub unsafe fn gaussian<T: Sample>(key: Key, offset: u64, deviation: f64, x: *const T, y: *mut T, n: usize) {
+pub(crate) unsafe fn gaussian<T: Sample>(key: Key, offset: u64, deviation: f64, x: *const T, y: *mut T, n: usize) {
     dispatch_aes_at(aes_level(), Multiply { key, offset, deviation, x, y, n });
 }

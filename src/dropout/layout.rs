@@ -6,15 +6,15 @@
 
 /// One axis of the loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// How many positions.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Bytes from one input position to the next.
-    pub input: isize,
+    pub(crate) input: isize,
     /// Bytes from one output position to the next.
-    pub output: isize,
+    pub(crate) output: isize,
     /// Noise elements from one position to the next; 0 where all positions share their decisions.
-    pub noise: u64,
+    pub(crate) noise: u64,
 }
 
 impl Axis {
@@ -29,13 +29,13 @@ impl Axis {
 
 /// Merged axes, outermost first; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     axes: Vec<Axis>,
 }
 
 impl Layout {
     /// Merges axes where the next continues the last, and drops axes of size 1.
-    pub fn new(axes: impl IntoIterator<Item = Axis>) -> Self {
+    pub(crate) fn new(axes: impl IntoIterator<Item = Axis>) -> Self {
         let mut merged: Vec<Axis> = Vec::new();
         for axis in axes.into_iter().filter(|axis| axis.size != 1) {
             match merged.last_mut() {
@@ -50,27 +50,27 @@ impl Layout {
     }
 
     /// The innermost axis.
-    pub fn inner(&self) -> Axis {
+    pub(crate) fn inner(&self) -> Axis {
         self.axes[self.axes.len() - 1]
     }
 
     /// The axes around the innermost.
-    pub fn outer(&self) -> &[Axis] {
+    pub(crate) fn outer(&self) -> &[Axis] {
         &self.axes[..self.axes.len() - 1]
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.axes.iter().map(|axis| axis.size).product()
     }
 
     /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.axes.iter().any(|axis| axis.size == 0)
     }
 
     /// Whether this is one run of elements of `bytes` bytes, each with a decision of its own.
-    pub fn is_contiguous(&self, bytes: usize) -> bool {
+    pub(crate) fn is_contiguous(&self, bytes: usize) -> bool {
         let axis = self.axes[0];
         self.axes.len() == 1 && axis.noise == 1 && (axis.size == 1 || axis.is_dense(bytes))
     }
@@ -78,24 +78,24 @@ impl Layout {
 
 impl Axis {
     /// Whether elements of `bytes` bytes lie side by side in input and output.
-    pub fn is_dense(&self, bytes: usize) -> bool {
+    pub(crate) fn is_dense(&self, bytes: usize) -> bool {
         self.input == bytes as isize && self.output == bytes as isize
     }
 }
 
 /// Where a position of the outer axes lies.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
+pub(crate) struct Place {
     /// Bytes from the input's start.
-    pub input: isize,
+    pub(crate) input: isize,
     /// Bytes from the output's start.
-    pub output: isize,
+    pub(crate) output: isize,
     /// Noise elements from the offset.
-    pub noise: u64,
+    pub(crate) noise: u64,
 }
 
 /// Walks over the positions of some axes in C order.
-pub struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     axes: &'a [Axis],
     index: Vec<usize>,
     place: Place,
@@ -103,7 +103,7 @@ pub struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Starts at position number `start` of the axes.
-    pub fn from(axes: &'a [Axis], start: usize) -> Self {
+    pub(crate) fn from(axes: &'a [Axis], start: usize) -> Self {
         let mut index = vec![0; axes.len()];
         let mut place = Place::default();
         let mut rest = start;
@@ -118,17 +118,17 @@ impl<'a> Walk<'a> {
     }
 
     /// The current position.
-    pub fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         self.place
     }
 
     /// Goes on by one position; after the last comes the first.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         self.advance_by(1);
     }
 
     /// How many positions are left on the innermost axis.
-    pub fn row(&self) -> usize {
+    pub(crate) fn row(&self) -> usize {
         match (self.axes, &self.index[..]) {
             ([.., axis], [.., index]) => axis.size - index,
             _ => 1,
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on by at most [`Walk::row`] positions.
-    pub fn advance_by(&mut self, mut count: usize) {
+    pub(crate) fn advance_by(&mut self, mut count: usize) {
         for (i, axis) in self.axes.iter().enumerate().rev() {
             self.index[i] += count;
             self.place.input += count as isize * axis.input;

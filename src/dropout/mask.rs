@@ -57,7 +57,7 @@ impl AesKernel for MaskBools<'_> {
 }
 
 /// `out[i]` becomes 1 where element `i` is kept, else 0.
-pub fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
+pub(crate) fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
     if decisions.threshold.drops_all() {
         return out.fill(0);
     }
@@ -72,7 +72,7 @@ pub fn mask_bools(level: AesLevel, decisions: Decisions, out: &mut [u8]) {
 }
 
 /// Decisions of `n` elements, eight a byte, the first in the lowest bit; unused bits of the last byte are 0.
-pub fn mask_bits(level: AesLevel, decisions: Decisions, n: usize, out: &mut [u8]) {
+pub(crate) fn mask_bits(level: AesLevel, decisions: Decisions, n: usize, out: &mut [u8]) {
     let Decisions { key, threshold, offset } = decisions;
     let shared = Shared::new(&mut out[..n.div_ceil(8)]);
     for_each_range(shared.len(), GRAIN / 8, |range| {
@@ -105,7 +105,7 @@ fn few(level: AesLevel, decisions: Decisions, n: usize, out: &mut [u8]) {
 ///
 /// # Panics
 /// Where the layout leaves one of the slices.
-pub fn expand(layout: &Layout, noise: &[u8], out: &mut [u8]) {
+pub(crate) fn expand(layout: &Layout, noise: &[u8], out: &mut [u8]) {
     if layout.is_empty() {
         return;
     }

@@ -18,25 +18,25 @@ mod sample;
 mod strided;
 mod transform;
 
-pub use contiguous::{apply_at, apply_contiguous};
-pub use gaussian::gaussian;
-pub use layout::{Axis, Layout};
-pub use mask::{expand, mask_bits, mask_bools};
-pub use sample::Sample;
-pub use strided::{apply, gaussian_layout};
-pub use transform::{ALPHA_PRIME, Affine, Scale, Transform};
+pub(crate) use contiguous::{apply_at, apply_contiguous};
+pub(crate) use gaussian::gaussian;
+pub(crate) use layout::{Axis, Layout};
+pub(crate) use mask::{expand, mask_bits, mask_bools};
+pub(crate) use sample::Sample;
+pub(crate) use strided::{apply, gaussian_layout};
+pub(crate) use transform::{Affine, Scale, Transform};
 
 use crate::rng::{Key, Threshold};
 
 /// Whose decisions: the key, the threshold, and the position of the first noise element.
 #[derive(Debug, Clone, Copy)]
-pub struct Decisions {
+pub(crate) struct Decisions {
     /// The stream.
-    pub key: Key,
+    pub(crate) key: Key,
     /// The drop probability.
-    pub threshold: Threshold,
+    pub(crate) threshold: Threshold,
     /// Position of the first element.
-    pub offset: u64,
+    pub(crate) offset: u64,
 }
 
 #[cfg(test)]

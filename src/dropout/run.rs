@@ -22,16 +22,16 @@ pub(super) trait Sink<A: Aes>: Steps<A> {
 /// What is left of a run; the sink's maker promises `left` elements.
 pub(super) struct Run<'t, S> {
     /// The offset is that of the next element.
-    pub decisions: Decisions,
-    pub table: Option<&'t Table>,
-    pub sink: S,
-    pub left: usize,
+    pub(crate) decisions: Decisions,
+    pub(crate) table: Option<&'t Table>,
+    pub(crate) sink: S,
+    pub(crate) left: usize,
 }
 
 impl<'t, S: Copy> Run<'t, S> {
     /// All that is left.
     #[inline(always)]
-    pub fn all<A: Aes>(mut self, a: A)
+    pub(crate) fn all<A: Aes>(mut self, a: A)
     where
         S: Sink<A>,
     {
@@ -49,7 +49,7 @@ impl<'t, S: Copy> Run<'t, S> {
 
     /// At most `n` elements, which are at most [`STEP`], at any position.
     #[inline(always)]
-    pub fn few<A: Aes>(&mut self, a: A, n: usize)
+    pub(crate) fn few<A: Aes>(&mut self, a: A, n: usize)
     where
         S: Sink<A>,
     {
@@ -65,7 +65,7 @@ impl<'t, S: Copy> Run<'t, S> {
 
     /// Whole groups, from a position that starts a block.
     #[inline(always)]
-    pub fn groups<A: Aes>(&mut self, a: A)
+    pub(crate) fn groups<A: Aes>(&mut self, a: A)
     where
         S: Sink<A>,
     {
@@ -84,7 +84,7 @@ impl<'t, S: Copy> Run<'t, S> {
 
     /// Goes on by `n` elements.
     #[inline(always)]
-    pub fn advance<A: Aes>(&mut self, _: A, n: usize)
+    pub(crate) fn advance<A: Aes>(&mut self, _: A, n: usize)
     where
         S: Sink<A>,
     {

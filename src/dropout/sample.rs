@@ -6,7 +6,7 @@ use super::Transform;
 use crate::simd::{Aes, Element, Half, Halves, STEP, Simd, V, Vector};
 
 /// An element of arrays: `f32`, `f64`, float16 or bfloat16.
-pub trait Sample: Copy + Send + Sync + 'static {
+pub(crate) trait Sample: Copy + Send + Sync + 'static {
     /// The type of the arithmetic: `f32` for 16-bit floats, else the type itself.
     type Work: Element;
 

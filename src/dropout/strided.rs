@@ -20,7 +20,7 @@ const FUSED_FROM: usize = 128;
 /// # Safety
 /// Every element of the layout is readable from `x` and writable from `y`, no two positions share an output element,
 /// and input and output are the same elements or do not overlap.
-pub unsafe fn apply<T: Sample, F: Transform<T::Work>>(
+pub(crate) unsafe fn apply<T: Sample, F: Transform<T::Work>>(
     level: AesLevel,
     decisions: Decisions,
     transform: F,
@@ -297,7 +297,7 @@ unsafe fn sparse<A: Aes, T: Sample, F: Transform<T::Work>>(
 ///
 /// # Safety
 /// As [`apply`].
-pub unsafe fn gaussian_layout<T: Sample>(
+pub(crate) unsafe fn gaussian_layout<T: Sample>(
     key: Key,
     offset: u64,
     deviation: f64,

@@ -3,10 +3,10 @@
 use crate::simd::{Element, Simd, V, Vector};
 
 /// SELU's limit at minus infinity, -scale * alpha (Klambauer et al. 2017): where alpha dropout puts what it drops.
-pub const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
+pub(crate) const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
 
 /// A rule for kept and dropped elements, by lanes.
-pub trait Transform<W: Element>: Copy + Send + Sync {
+pub(crate) trait Transform<W: Element>: Copy + Send + Sync {
     /// The rule's numbers in vectors.
     type Ready<S: Simd>: Copy;
 
@@ -25,16 +25,16 @@ pub trait Transform<W: Element>: Copy + Send + Sync {
 
 /// Inverted dropout and its gradient: kept elements times a number, dropped ones +0.0 whatever they were.
 #[derive(Debug, Clone, Copy)]
-pub struct Scale(f64);
+pub(crate) struct Scale(f64);
 
 impl Scale {
     /// 1 / (1 - rate). At rate 1 nothing is kept, and the quotient is not formed.
-    pub fn inverted(rate: f64) -> Self {
+    pub(crate) fn inverted(rate: f64) -> Self {
         Self(if rate == 1.0 { 0.0 } else { 1.0 / (1.0 - rate) })
     }
 
     /// The gradient of alpha dropout: `a` of [`Affine::alpha`].
-    pub fn alpha_gradient(rate: f64) -> Self {
+    pub(crate) fn alpha_gradient(rate: f64) -> Self {
         Self(Affine::alpha(rate).slope)
     }
 }
@@ -65,7 +65,7 @@ impl<W: Element> Transform<W> for Scale {
 
 /// Kept elements become `slope * x + intercept`, rounded once; dropped ones a constant.
 #[derive(Debug, Clone, Copy)]
-pub struct Affine {
+pub(crate) struct Affine {
     slope: f64,
     intercept: f64,
     dropped: f64,
@@ -73,7 +73,7 @@ pub struct Affine {
 
 impl Affine {
     /// Alpha dropout, which keeps mean 0 and variance 1. At rate 1 all is dropped and becomes +0.0, the limit.
-    pub fn alpha(rate: f64) -> Self {
+    pub(crate) fn alpha(rate: f64) -> Self {
         if rate == 1.0 {
             return Self { slope: 0.0, intercept: 0.0, dropped: 0.0 };
         }

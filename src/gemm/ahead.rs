@@ -7,13 +7,13 @@ use super::steps::Steps;
 use crate::simd::{Element, Simd};
 
 /// What the steps of a product ask for.
-pub trait Ahead {
+pub(crate) trait Ahead {
     /// Asks for the share of one step.
     fn step<S: Simd>(&mut self, s: S);
 }
 
 /// Nothing.
-pub struct Nothing;
+pub(crate) struct Nothing;
 
 impl Ahead for Nothing {
     #[inline(always)]
@@ -22,19 +22,19 @@ impl Ahead for Nothing {
 
 /// Rows of a stored matrix.
 #[derive(Clone, Copy)]
-pub struct Block<T, K> {
+pub(crate) struct Block<T, K> {
     /// The first element that will be read, were its row a row of the block.
-    pub start: *const T,
+    pub(crate) start: *const T,
     /// Elements from one row to the next.
-    pub step: usize,
+    pub(crate) step: usize,
     /// Elements of a row that will be read.
-    pub width: usize,
+    pub(crate) width: usize,
     /// The rows.
-    pub rows: K,
+    pub(crate) rows: K,
 }
 
 /// A block, to be asked for within a number of steps.
-pub struct Share<T, K> {
+pub(crate) struct Share<T, K> {
     block: Block<T, K>,
     steps: usize,
     lines: usize,
@@ -46,7 +46,7 @@ pub struct Share<T, K> {
 
 impl<T: Element, K: Steps> Share<T, K> {
     /// All of a block within `steps` steps.
-    pub fn new(block: Block<T, K>, steps: usize) -> Self {
+    pub(crate) fn new(block: Block<T, K>, steps: usize) -> Self {
         let lines = block.rows.count() * block.width.div_ceil(T::LANES);
         Self { block, steps, lines, due: 0, row: 0, column: 0 }
     }

@@ -18,24 +18,24 @@ use crate::simd::{Element, Level};
 ///
 /// (`f32`; for `f64` half the columns, so the same bytes of `B`, and half the `KC`.)
 #[derive(Clone, Copy)]
-pub struct Blocks {
+pub(crate) struct Blocks {
     /// Rows of a tile.
-    pub mr: usize,
+    pub(crate) mr: usize,
     /// Vectors of a tile.
-    pub nv: usize,
+    pub(crate) nv: usize,
     /// Lanes of a vector.
     lanes: usize,
     /// Rows of a block of `A`.
-    pub mc: usize,
+    pub(crate) mc: usize,
     /// Steps of a block.
-    pub kc: usize,
+    pub(crate) kc: usize,
     /// Columns of a block of `B`.
-    pub nc: usize,
+    pub(crate) nc: usize,
 }
 
 impl Blocks {
     /// The sizes for a level and a type.
-    pub fn new<T: Element>(level: Level) -> Self {
+    pub(crate) fn new<T: Element>(level: Level) -> Self {
         let (mr, nv) = match level {
             Level::Avx512 => (12, 2),
             Level::Avx2 | Level::Neon => (6, 1),
@@ -45,24 +45,24 @@ impl Blocks {
     }
 
     /// Columns of a tile.
-    pub fn nr(&self) -> usize {
+    pub(crate) fn nr(&self) -> usize {
         self.nv * self.lanes
     }
 
     /// Rows of a lower tile, which is nearly as good: threads' shares end there. With 200 rows and two threads that is 4 % of the
     /// time, with many threads more.
-    pub fn short(&self) -> usize {
+    pub(crate) fn short(&self) -> usize {
         self.mr.div_ceil(3)
     }
 
     /// Whether packing `B` does not pay: a packed block is read once for each strip of `A`, and writing it costs about as much as
     /// reading it four times; and a small one stays in the first-level cache as it is.
-    pub fn reads_in_place<T>(&self, m: usize, k: usize, n: usize) -> bool {
+    pub(crate) fn reads_in_place<T>(&self, m: usize, k: usize, n: usize) -> bool {
         m <= 4 * self.mr || k * n * size_of::<T>() <= SMALL
     }
 
     /// Elements of the largest packed blocks of `A` and `B` in a product of this size; whole lines.
-    pub fn scratch(&self, m: usize, n: usize, k: usize) -> (usize, usize) {
+    pub(crate) fn scratch(&self, m: usize, n: usize, k: usize) -> (usize, usize) {
         let kc = k.min(self.kc);
         let a = m.min(self.mc).next_multiple_of(self.mr) * kc;
         let b = n.min(self.nc).next_multiple_of(self.nr()) * kc;
@@ -75,25 +75,25 @@ const SMALL: usize = 1 << 14;
 
 /// Steps of a product whose `A`, where a step lies side by side, is read as it is: a strip of it is so many lines, or twice as
 /// many, of the first-level cache.
-pub const FEW_STEPS: usize = 64;
+pub(crate) const FEW_STEPS: usize = 64;
 
 /// Multiply-adds of a thread's share at least: 5 µs.
-pub const SHARE: usize = 1 << 18;
+pub(crate) const SHARE: usize = 1 << 18;
 
 /// How much the product of `[m, k]` and `[k, n]` is worth sharing.
-pub fn effort(m: usize, k: usize, n: usize) -> Effort {
+pub(crate) fn effort(m: usize, k: usize, n: usize) -> Effort {
     Effort::of(m.saturating_mul(n).saturating_mul(k) / SHARE)
 }
 
 /// Threads as a grid over `C`.
-pub struct Grid {
+pub(crate) struct Grid {
     rows: usize,
     columns: usize,
 }
 
 impl Grid {
     /// The grid of `threads` whose parts are nearest to squares, so that least is packed twice.
-    pub fn new(threads: usize, m: usize, n: usize) -> Self {
+    pub(crate) fn new(threads: usize, m: usize, n: usize) -> Self {
         let sides = |rows: usize| m.div_ceil(rows) + n.div_ceil(threads / rows);
         let rows =
             (1..=threads).filter(|rows| threads.is_multiple_of(*rows)).min_by_key(|&rows| sides(rows)).unwrap_or(1);
@@ -101,7 +101,12 @@ impl Grid {
     }
 
     /// Rows and columns of one thread's part; borders lie between units of rows and of columns.
-    pub fn part(&self, index: usize, (m, mr): (usize, usize), (n, nr): (usize, usize)) -> (Range<usize>, Range<usize>) {
+    pub(crate) fn part(
+        &self,
+        index: usize,
+        (m, mr): (usize, usize),
+        (n, nr): (usize, usize),
+    ) -> (Range<usize>, Range<usize>) {
         (share(index / self.columns, self.rows, m, mr), share(index % self.columns, self.columns, n, nr))
     }
 }

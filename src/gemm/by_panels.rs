@@ -40,7 +40,7 @@ enum Stored<'a, T> {
 }
 
 /// `C = A·B`, or `epilogue` of it, for a `B` and a `C` without gaps.
-pub struct ByPanels<'a, T> {
+pub(crate) struct ByPanels<'a, T> {
     a: Matrix<'a, T>,
     b: Stored<'a, T>,
     c: Shared<'a, T>,
@@ -50,7 +50,7 @@ pub struct ByPanels<'a, T> {
 
 impl<'a, T: Element> ByPanels<'a, T> {
     /// The product, if this way is a good one on the level: rows that nearly fill as many panels for every thread.
-    pub fn new(
+    pub(crate) fn new(
         (level, threads): (Level, usize),
         a: Matrix<'a, T>,
         b: Matrix<'a, T>,
@@ -78,7 +78,7 @@ impl<'a, T: Element> ByPanels<'a, T> {
     }
 
     /// Computes it: each thread takes as many panels, in parts of a block at most.
-    pub fn multiply(&self, level: Level, effort: Effort) {
+    pub(crate) fn multiply(&self, level: Level, effort: Effort) {
         let panels = self.a.rows.div_ceil(T::LANES);
         let part = panels.div_ceil(effort.threads * panels.div_ceil(effort.threads * BLOCK));
         for_each_part(effort, panels, part, |panels| {

@@ -30,7 +30,7 @@ use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
 /// What happens to elements of `C` while they are hot in the first-level cache. A call through a pointer for a strip of
 /// tiles costs nothing that could be measured; one product for each epilogue was .1 MB of the wheel.
-pub trait Epilogue<T>: Sync {
+pub(crate) trait Epilogue<T>: Sync {
     /// Takes finished elements, a strip of tiles: rows and columns of `C`, where element `(rows.start, columns.start)`
     /// is, and elements from one row to the next (columns are neighbours).
     ///
@@ -43,7 +43,7 @@ pub trait Epilogue<T>: Sync {
 ///
 /// # Panics
 /// Where the shapes do not fit, or neither the rows nor the columns of `C` are neighbours in memory.
-pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
+pub(crate) fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
     multiply_at(level(), num_threads(), a, b, c);
 }
 
@@ -51,7 +51,13 @@ pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_,
 ///
 /// # Panics
 /// As [`multiply`], and where the processor lacks the level.
-pub fn multiply_at<T: Element>(level: Level, threads: usize, a: Matrix<'_, T>, b: Matrix<'_, T>, c: MatrixMut<'_, T>) {
+pub(crate) fn multiply_at<T: Element>(
+    level: Level,
+    threads: usize,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: MatrixMut<'_, T>,
+) {
     let turn = if c.columns == 1 { c.row_stride == 1 } else { c.column_stride != 1 };
     if turn {
         multiply_then(level, threads, b.transposed(), a.transposed(), c.transposed(), None);
@@ -64,7 +70,7 @@ pub fn multiply_at<T: Element>(level: Level, threads: usize, a: Matrix<'_, T>, b
 ///
 /// # Panics
 /// As [`multiply_at`].
-pub fn multiply_then<T: Element>(
+pub(crate) fn multiply_then<T: Element>(
     level: Level,
     threads: usize,
     a: Matrix<'_, T>,

@@ -20,7 +20,7 @@ const FREE_ROWS: usize = 4;
 ///
 /// # Panics
 /// Where lengths do not fit, or the processor lacks the level.
-pub fn multiply_few<T: Element>(level: Level, x: &[T], matrix: &[T], shape: (usize, usize), y: &mut [T]) {
+pub(crate) fn multiply_few<T: Element>(level: Level, x: &[T], matrix: &[T], shape: (usize, usize), y: &mut [T]) {
     let (k, n) = shape;
     assert!(k > 0 && n > 0 && matrix.len() == k * n);
     let rows = x.len() / k;

@@ -13,32 +13,32 @@ use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Some of the features on one side of a layer.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The features, ascending.
-    pub list: Vec<u32>,
+    pub(crate) list: Vec<u32>,
     /// The same by vectors of features.
-    pub lanes: Vec<Lanes>,
+    pub(crate) lanes: Vec<Lanes>,
 }
 
 /// What is kept of a vector of features.
 #[derive(Debug, Clone, Copy)]
-pub struct Lanes {
+pub(crate) struct Lanes {
     /// Bit `i` is lane `i`.
-    pub bits: u32,
+    pub(crate) bits: u32,
     /// How many features are kept before this vector.
-    pub before: u32,
+    pub(crate) before: u32,
 }
 
 impl Kept {
     /// All of `0..width`.
-    pub fn all<T: Element>(width: usize) -> Self {
+    pub(crate) fn all<T: Element>(width: usize) -> Self {
         let mut all = Self::default();
         all.fill::<T>(width, std::iter::repeat_n(u32::MAX, width.div_ceil(32)));
         all
     }
 
     /// The features of `0..width` whose bits are set in words of 32.
-    pub fn fill<T: Element>(&mut self, width: usize, words: impl Iterator<Item = u32>) {
+    pub(crate) fn fill<T: Element>(&mut self, width: usize, words: impl Iterator<Item = u32>) {
         self.list.clear();
         self.lanes.clear();
         for (word, first) in words.zip((0..width).step_by(32)) {
@@ -56,7 +56,7 @@ impl Kept {
 
     /// What is kept of the vector of features that begins at one of them.
     #[inline(always)]
-    pub fn at<T: Element>(&self, feature: usize) -> Lanes {
+    pub(crate) fn at<T: Element>(&self, feature: usize) -> Lanes {
         let (vector, lane) = (feature / T::LANES, feature % T::LANES);
         let of = |vector: usize| self.lanes.get(vector).map_or((0, self.list.len() as u32), |l| (l.bits, l.before));
         let ((bits, before), (next, _)) = (of(vector), of(vector + 1));
@@ -68,7 +68,7 @@ impl Kept {
 }
 
 /// Those features of an ascending list that lie in a range.
-pub fn among<'a>(list: &'a [u32], range: &Range<usize>) -> &'a [u32] {
+pub(crate) fn among<'a>(list: &'a [u32], range: &Range<usize>) -> &'a [u32] {
     let place = |bound: usize| list.partition_point(|&feature| (feature as usize) < bound);
     &list[place(range.start)..place(range.end)]
 }
@@ -83,7 +83,7 @@ impl<T: Element> PanelProduct<'_, T> {
     ///
     /// # Panics
     /// As [`PanelProduct::forward`], and for features out of range.
-    pub unsafe fn forward_kept<S: Simd>(
+    pub(crate) unsafe fn forward_kept<S: Simd>(
         &self,
         s: S,
         (inputs, outputs): (&Kept, &Kept),
@@ -201,13 +201,13 @@ impl<T: Element> Pack<'_, T> {
 }
 
 /// Moves kept features of a panel that stand one after another at the start of a range to their places; the others become 0.
-pub struct Spread<'a, T> {
+pub(crate) struct Spread<'a, T> {
     /// The features of the panel in that range, `[feature][lane]`.
-    pub panel: &'a mut [T],
+    pub(crate) panel: &'a mut [T],
     /// The first feature.
-    pub first: usize,
+    pub(crate) first: usize,
     /// The features that are kept.
-    pub kept: &'a Kept,
+    pub(crate) kept: &'a Kept,
 }
 
 impl<T: Element> Kernel for Spread<'_, T> {

@@ -5,16 +5,16 @@ use std::ops::Range;
 
 /// A matrix to read: element `(i, j)` lies `i * row_stride + j * column_stride` elements after the first.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a, T> {
+pub(crate) struct Matrix<'a, T> {
     start: *const T,
     /// Rows.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Columns.
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// Elements from one row to the next.
-    pub row_stride: isize,
+    pub(crate) row_stride: isize,
     /// Elements from one column to the next.
-    pub column_stride: isize,
+    pub(crate) column_stride: isize,
     lifetime: PhantomData<&'a [T]>,
 }
 
@@ -28,7 +28,7 @@ impl<'a, T: Copy> Matrix<'a, T> {
     ///
     /// # Panics
     /// Unless the slice has `rows * columns` elements.
-    pub fn by_rows(elements: &'a [T], rows: usize, columns: usize) -> Self {
+    pub(crate) fn by_rows(elements: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(Some(elements.len()), rows.checked_mul(columns), "a matrix of {rows} x {columns}");
         // SAFETY: all elements lie in the slice.
         unsafe { Self::from_raw(elements.as_ptr(), (rows, columns), (columns as isize, 1)) }
@@ -38,7 +38,7 @@ impl<'a, T: Copy> Matrix<'a, T> {
     ///
     /// # Safety
     /// Every element is readable, and nobody writes it, for the lifetime `'a`.
-    pub unsafe fn from_raw(start: *const T, shape: (usize, usize), strides: (isize, isize)) -> Self {
+    pub(crate) unsafe fn from_raw(start: *const T, shape: (usize, usize), strides: (isize, isize)) -> Self {
         Self {
             start,
             rows: shape.0,
@@ -51,7 +51,7 @@ impl<'a, T: Copy> Matrix<'a, T> {
 
     /// Rows and columns exchanged; nothing is moved.
     #[must_use]
-    pub fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,
@@ -65,7 +65,7 @@ impl<'a, T: Copy> Matrix<'a, T> {
     ///
     /// # Panics
     /// Outside of the matrix.
-    pub fn at(&self, i: usize, j: usize) -> T {
+    pub(crate) fn at(&self, i: usize, j: usize) -> T {
         assert!(i < self.rows && j < self.columns);
         // SAFETY: within the matrix.
         unsafe { *self.address(i, j) }
@@ -76,7 +76,7 @@ impl<'a, T: Copy> Matrix<'a, T> {
     /// # Panics
     /// Outside of the matrix, or where `to` has another length than a row.
     #[inline(always)]
-    pub fn copy_row(&self, i: usize, to: &mut [T]) {
+    pub(crate) fn copy_row(&self, i: usize, to: &mut [T]) {
         assert!(i < self.rows && to.len() == self.columns);
         let row = self.address(i, 0);
         // SAFETY: within the matrix.
@@ -102,23 +102,23 @@ impl<'a, T: Copy> Matrix<'a, T> {
     /// # Panics
     /// Outside of the matrix.
     #[must_use]
-    pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
+    pub(crate) fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
         assert!(rows.end <= self.rows && columns.end <= self.columns);
         Self { start: self.address(rows.start, columns.start), rows: rows.len(), columns: columns.len(), ..*self }
     }
 }
 
 /// A matrix to write, with strides like [`Matrix`].
-pub struct MatrixMut<'a, T> {
+pub(crate) struct MatrixMut<'a, T> {
     pub(super) start: *mut T,
     /// Rows.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Columns.
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// Elements from one row to the next.
-    pub row_stride: isize,
+    pub(crate) row_stride: isize,
     /// Elements from one column to the next.
-    pub column_stride: isize,
+    pub(crate) column_stride: isize,
     lifetime: PhantomData<&'a mut [T]>,
 }
 
@@ -127,7 +127,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     ///
     /// # Panics
     /// Unless the slice has `rows * columns` elements.
-    pub fn by_rows(elements: &'a mut [T], rows: usize, columns: usize) -> Self {
+    pub(crate) fn by_rows(elements: &'a mut [T], rows: usize, columns: usize) -> Self {
         assert_eq!(Some(elements.len()), rows.checked_mul(columns), "a matrix of {rows} x {columns}");
         // SAFETY: all elements lie in the slice.
         unsafe { Self::from_raw(elements.as_mut_ptr(), (rows, columns), (columns as isize, 1)) }
@@ -137,7 +137,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     ///
     /// # Safety
     /// Every element is writable and reached in no other way for the lifetime `'a`; no two elements share a place.
-    pub unsafe fn from_raw(start: *mut T, shape: (usize, usize), strides: (isize, isize)) -> Self {
+    pub(crate) unsafe fn from_raw(start: *mut T, shape: (usize, usize), strides: (isize, isize)) -> Self {
         Self {
             start,
             rows: shape.0,
@@ -150,7 +150,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
 
     /// Rows and columns exchanged; nothing is moved.
     #[must_use]
-    pub fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,
@@ -161,7 +161,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     }
 
     /// The same matrix for a shorter time.
-    pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
+    pub(crate) fn reborrow(&mut self) -> MatrixMut<'_, T> {
         MatrixMut { lifetime: PhantomData, ..*self }
     }
 
@@ -169,7 +169,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     ///
     /// # Panics
     /// Where they are not, or rows are not in ascending order.
-    pub fn memory(&mut self) -> &mut [T] {
+    pub(crate) fn memory(&mut self) -> &mut [T] {
         if self.rows == 0 || self.columns == 0 {
             return &mut [];
         }
@@ -184,7 +184,7 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     ///
     /// # Panics
     /// Outside of the matrix.
-    pub fn set(&mut self, i: usize, j: usize, value: T) {
+    pub(crate) fn set(&mut self, i: usize, j: usize, value: T) {
         assert!(i < self.rows && j < self.columns);
         let offset = i as isize * self.row_stride + j as isize * self.column_stride;
         // SAFETY: within the matrix.

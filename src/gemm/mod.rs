@@ -10,22 +10,22 @@
 //! * [`naive`]: the same by definition, the oracle of the tests.
 //! * [`peak`]: what the processor could do at most.
 
-pub mod ahead;
-pub mod blocks;
+pub(crate) mod ahead;
+pub(crate) mod blocks;
 mod by_panels;
-pub mod driver;
-pub mod few_rows;
-pub mod kept;
-pub mod matrix;
-pub mod naive;
-pub mod outer;
+pub(crate) mod driver;
+pub(crate) mod few_rows;
+pub(crate) mod kept;
+pub(crate) mod matrix;
+pub(crate) mod naive;
+pub(crate) mod outer;
 mod pack;
-pub mod panel;
-pub mod peak;
-pub mod scatter;
+pub(crate) mod panel;
+pub(crate) mod peak;
+pub(crate) mod scatter;
 mod scratch;
-pub mod steps;
-pub mod tile;
+pub(crate) mod steps;
+pub(crate) mod tile;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::simd::Element;
 ///
 /// # Panics
 /// Where the shapes do not fit.
-pub fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, mut c: MatrixMut<'_, T>) {
+pub(crate) fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, mut c: MatrixMut<'_, T>) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
     for i in 0..c.rows {
         for j in 0..c.columns {

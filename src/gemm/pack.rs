@@ -13,7 +13,7 @@ use crate::simd::{Element, Simd, V, Vector};
 /// # Safety
 /// `to` has room for `m` rounded up to `width`, times `k`.
 #[inline(always)]
-pub unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
+pub(crate) unsafe fn pack<S: Simd, T: Element>(s: S, a: Matrix<'_, T>, width: usize, to: *mut T) {
     // SAFETY: every address is within `a` or within the room that the caller promises.
     unsafe {
         if a.row_stride == 1 && width.is_multiple_of(T::LANES) {

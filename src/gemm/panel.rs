@@ -15,7 +15,7 @@ use crate::parallel::{Shared, View};
 use crate::simd::{Element, Kernel, Level, Simd, Vector};
 
 /// Panels that are multiplied at a time on a level: as many as keep a tile at least as tall as wide.
-pub fn panels_at_once(level: Level) -> usize {
+pub(crate) fn panels_at_once(level: Level) -> usize {
     match level {
         Level::Avx512 => 4,
         Level::Avx2 | Level::Neon | Level::Scalar => 1,
@@ -23,19 +23,19 @@ pub fn panels_at_once(level: Level) -> usize {
 }
 
 /// A kernel and the panels on both sides of it. A product reads and writes some features of them; who has the others is no matter.
-pub struct PanelProduct<'a, T> {
+pub(crate) struct PanelProduct<'a, T> {
     /// `k` inputs and `n` outputs.
-    pub shape: (usize, usize),
+    pub(crate) shape: (usize, usize),
     /// `W [k, n]`, by rows.
-    pub kernel: &'a [T],
+    pub(crate) kernel: &'a [T],
     /// How many panels.
-    pub count: usize,
+    pub(crate) count: usize,
     /// Panels that are read.
-    pub from: View<'a, T>,
+    pub(crate) from: View<'a, T>,
     /// Panels that are written.
-    pub to: Shared<'a, T>,
+    pub(crate) to: Shared<'a, T>,
     /// Elements from one panel to the next, of those read and of those written.
-    pub strides: (usize, usize),
+    pub(crate) strides: (usize, usize),
 }
 
 impl<T: Element> PanelProduct<'_, T> {
@@ -47,7 +47,7 @@ impl<T: Element> PanelProduct<'_, T> {
     ///
     /// # Panics
     /// Where a slice is shorter than the shapes say.
-    pub unsafe fn forward<S: Simd>(&self, s: S, block: &KernelBlock, next: Option<&KernelBlock>) {
+    pub(crate) unsafe fn forward<S: Simd>(&self, s: S, block: &KernelBlock, next: Option<&KernelBlock>) {
         let (k, n) = self.shape;
         let panels = self.panels(k, n);
         let KernelBlock { rows, columns } = block;
@@ -76,7 +76,7 @@ impl<T: Element> PanelProduct<'_, T> {
     ///
     /// # Panics
     /// As [`PanelProduct::forward`].
-    pub unsafe fn backward<S: Simd>(&self, s: S, rows: Range<usize>) {
+    pub(crate) unsafe fn backward<S: Simd>(&self, s: S, rows: Range<usize>) {
         let (k, n) = self.shape;
         let panels = self.panels(n, k).starting_at(0, rows.start);
         assert!(rows.end <= k);
@@ -92,7 +92,7 @@ impl<T: Element> PanelProduct<'_, T> {
     ///
     /// # Panics
     /// As [`PanelProduct::backward`], and for indices out of range.
-    pub unsafe fn backward_part<S: Simd>(&self, s: S, part: Part<'_>) {
+    pub(crate) unsafe fn backward_part<S: Simd>(&self, s: S, part: Part<'_>) {
         let (k, n) = self.shape;
         let panels = self.panels(n, k);
         part.check(self.shape);
@@ -140,17 +140,17 @@ const ROW: usize = 1 << 12;
 /// A block of a kernel that all panels use before the next. Its rows are few pages, whose addresses a processor keeps at hand;
 /// going down whole columns of a few MiB, each row another page, a product ran at half the speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelBlock {
+pub(crate) struct KernelBlock {
     /// Inputs.
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// Outputs.
-    pub columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
 }
 
 impl KernelBlock {
     /// The blocks of rows `rows` of a kernel: down the rows of some columns, then on to the next columns. Blocks of no rows begin chains
     /// of no inputs.
-    pub fn of_rows<T: Element>(rows: &Range<usize>, columns: &[Range<usize>]) -> Vec<Self> {
+    pub(crate) fn of_rows<T: Element>(rows: &Range<usize>, columns: &[Range<usize>]) -> Vec<Self> {
         let mut blocks = Vec::new();
         for columns in columns {
             let height = BLOCK / size_of::<T>() / columns.len().max(ROW / size_of::<T>() / 2);
@@ -163,25 +163,25 @@ impl KernelBlock {
 }
 
 /// Cuts `n` columns of a kernel into as few as fit into a row of a block, about as many each; whole vectors, but for the last.
-pub fn columns_of_blocks<T: Element>(n: usize) -> Vec<Range<usize>> {
+pub(crate) fn columns_of_blocks<T: Element>(n: usize) -> Vec<Range<usize>> {
     let vectors = n.div_ceil(T::LANES);
     let width = vectors.div_ceil((n * size_of::<T>()).div_ceil(ROW).max(1)).max(1) * T::LANES;
     (0..n).step_by(width).map(|start| start..n.min(start + width)).collect()
 }
 
 /// Cuts some rows of a kernel of `n` columns into strips of about a block's size.
-pub fn strips<T: Element>(rows: Range<usize>, n: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn strips<T: Element>(rows: Range<usize>, n: usize) -> impl Iterator<Item = Range<usize>> {
     let height = (BLOCK / size_of::<T>() / n.max(1)).max(48);
     rows.clone().step_by(height).map(move |start| start..rows.end.min(start + height))
 }
 
 /// Which inputs and outputs of a layer take part in a product, ascending.
 #[derive(Clone, Copy)]
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// Inputs, below `k`.
-    pub inputs: &'a [u32],
+    pub(crate) inputs: &'a [u32],
     /// Outputs, below `n`.
-    pub outputs: &'a [u32],
+    pub(crate) outputs: &'a [u32],
 }
 
 impl Part<'_> {

@@ -38,7 +38,7 @@ fn chains(level: Level) -> usize {
 }
 
 /// GFLOP/s of the loop in `f32` on `threads` threads together, the best of several runs.
-pub fn fma_peak_gflops(level: Level, threads: usize) -> f64 {
+pub(crate) fn fma_peak_gflops(level: Level, threads: usize) -> f64 {
     let flops = (2 * chains(level) * f32::LANES * ROUNDS) as f64;
     let mut best = 0.0_f64;
     for _ in 0..5 {

@@ -4,13 +4,13 @@ use crate::aligned::Lines;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Turns one panel into rows.
-pub struct Scatter<'a, T> {
+pub(crate) struct Scatter<'a, T> {
     /// The panel `[width][lane]`.
-    pub panel: &'a [T],
+    pub(crate) panel: &'a [T],
     /// The rows: as many as fit, at most as many as lanes.
-    pub rows: &'a mut [T],
+    pub(crate) rows: &'a mut [T],
     /// Elements from one row to the next: at least the width.
-    pub stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl<T: Element> Kernel for Scatter<'_, T> {

@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// Lends `work` room for `len` numbers, aligned to a cache line, with no particular values.
-pub fn with_scratch<T, R>(len: usize, work: impl FnOnce(*mut T) -> R) -> R {
+pub(crate) fn with_scratch<T, R>(len: usize, work: impl FnOnce(*mut T) -> R) -> R {
     let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
     // Taken, not borrowed: a product inside this one would find nothing and make its own.
     let mut buffer = KEPT.take();

@@ -1,7 +1,7 @@
 //! Layer 2: the steps of a product: which `k` it runs over.
 
 /// Which `k` a product runs over, in ascending order.
-pub trait Steps: Copy {
+pub(crate) trait Steps: Copy {
     /// How many.
     fn count(self) -> usize;
     /// The `k` of step `p`.
@@ -24,15 +24,15 @@ pub trait Steps: Copy {
 
 /// All of `0..k`.
 #[derive(Clone, Copy)]
-pub struct All(pub usize);
+pub(crate) struct All(pub(crate) usize);
 
 /// A list of kept indices.
 #[derive(Clone, Copy)]
-pub struct Listed<'a>(pub &'a [u32]);
+pub(crate) struct Listed<'a>(pub(crate) &'a [u32]);
 
 /// A list of kept indices, for which alone the broadcast operand has places.
 #[derive(Clone, Copy)]
-pub struct Packed<'a>(pub Listed<'a>);
+pub(crate) struct Packed<'a>(pub(crate) Listed<'a>);
 
 impl Steps for All {
     #[inline(always)]

@@ -20,7 +20,7 @@ use super::steps::Steps;
 use crate::simd::{Element, Level, Simd, V, Vector};
 
 /// How far apart the rows of the broadcast operand are.
-pub trait Rows: Copy {
+pub(crate) trait Rows: Copy {
     /// The tallest tile that reads these rows well.
     const TALLEST: usize;
 
@@ -34,19 +34,19 @@ pub trait Rows: Copy {
 
 /// Rows one element apart.
 #[derive(Clone, Copy)]
-pub struct Unit;
+pub(crate) struct Unit;
 
 /// Rows one element apart, in a stored matrix: the next `k` is another of its rows, another cache line.
 #[derive(Clone, Copy)]
-pub struct Across;
+pub(crate) struct Across;
 
 /// Rows one vector apart.
 #[derive(Clone, Copy)]
-pub struct Lane;
+pub(crate) struct Lane;
 
 /// Rows any number of elements apart.
 #[derive(Clone, Copy)]
-pub struct Stride(pub usize);
+pub(crate) struct Stride(pub(crate) usize);
 
 impl Rows for Unit {
     const TALLEST: usize = 24;
@@ -59,7 +59,7 @@ impl Rows for Unit {
 
 /// [`Rows::AHEAD`] of stored rows: at 24 cycles a step longer than the third-level cache takes to answer; and with rows of
 /// 4 KiB, whose lines all fall into one set of the first-level cache, still within its eight ways.
-pub const ROWS_AHEAD: usize = 5;
+pub(crate) const ROWS_AHEAD: usize = 5;
 
 impl Rows for Across {
     const TALLEST: usize = 24;
@@ -93,7 +93,7 @@ impl Rows for Stride {
 
 /// Rows at ascending offsets of their own.
 #[derive(Clone, Copy)]
-pub struct Picked<const MR: usize, const AHEAD: usize>(pub [usize; MR]);
+pub(crate) struct Picked<const MR: usize, const AHEAD: usize>(pub(crate) [usize; MR]);
 
 impl<const MR: usize, const AHEAD: usize> Rows for Picked<MR, AHEAD> {
     const TALLEST: usize = MR;
@@ -107,43 +107,43 @@ impl<const MR: usize, const AHEAD: usize> Rows for Picked<MR, AHEAD> {
 
 /// The broadcast operand: element `(i, k)` lies at `start + rows.offset(i) + k * step`.
 #[derive(Clone, Copy)]
-pub struct Broadcast<T, R> {
+pub(crate) struct Broadcast<T, R> {
     /// Element (0, 0).
-    pub start: *const T,
+    pub(crate) start: *const T,
     /// Where the rows are.
-    pub rows: R,
+    pub(crate) rows: R,
     /// Elements from one `k` to the next.
-    pub step: usize,
+    pub(crate) step: usize,
 }
 
 /// The vector operand: vector `j` of row `k` lies at `start + k * step + j * vector`.
 #[derive(Clone, Copy)]
-pub struct Vectors<T> {
+pub(crate) struct Vectors<T> {
     /// Element (0, 0).
-    pub start: *const T,
+    pub(crate) start: *const T,
     /// Elements from one `k` to the next.
-    pub step: usize,
+    pub(crate) step: usize,
     /// Elements from one vector to the next.
-    pub vector: usize,
+    pub(crate) vector: usize,
 }
 
 /// The result: vector `j` of row `i` lies at `start + i * row + j * vector`.
 #[derive(Clone, Copy)]
-pub struct Target<T> {
+pub(crate) struct Target<T> {
     /// Element (0, 0).
-    pub start: *mut T,
+    pub(crate) start: *mut T,
     /// Elements from one row to the next.
-    pub row: usize,
+    pub(crate) row: usize,
     /// Elements from one vector to the next.
-    pub vector: usize,
+    pub(crate) vector: usize,
 }
 
 /// The registers of a tile.
-pub type Registers<S, T, const MR: usize, const NV: usize> = [[V<S, T>; NV]; MR];
+pub(crate) type Registers<S, T, const MR: usize, const NV: usize> = [[V<S, T>; NV]; MR];
 
 /// Registers of zeros.
 #[inline(always)]
-pub fn zeros<S: Simd, T: Element, const MR: usize, const NV: usize>(s: S) -> Registers<S, T, MR, NV> {
+pub(crate) fn zeros<S: Simd, T: Element, const MR: usize, const NV: usize>(s: S) -> Registers<S, T, MR, NV> {
     [[V::<S, T>::zero(s); NV]; MR]
 }
 
@@ -152,7 +152,7 @@ pub fn zeros<S: Simd, T: Element, const MR: usize, const NV: usize>(s: S) -> Reg
 /// # Safety
 /// `a` is readable at `MR` rows and `b` at `NV` vectors for every `k` of `steps`.
 #[inline(always)]
-pub unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize, const NV: usize>(
     s: S,
     c: &mut Registers<S, T, MR, NV>,
     steps: K,
@@ -190,7 +190,7 @@ pub unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR: usize
 /// # Safety
 /// `c` is readable at `MR` rows of `width` columns.
 #[inline(always)]
-pub unsafe fn load<S: Simd, T: Element, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn load<S: Simd, T: Element, const MR: usize, const NV: usize>(
     s: S,
     c: Target<T>,
     width: usize,
@@ -217,7 +217,7 @@ pub unsafe fn load<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// # Safety
 /// `c` is writable at `MR` rows of `width` columns.
 #[inline(always)]
-pub unsafe fn store_first<S: Simd, T: Element, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn store_first<S: Simd, T: Element, const MR: usize, const NV: usize>(
     registers: Registers<S, T, MR, NV>,
     c: Target<T>,
     width: usize,
@@ -236,7 +236,7 @@ pub unsafe fn store_first<S: Simd, T: Element, const MR: usize, const NV: usize>
 /// # Safety
 /// `c` is writable at `MR` rows of `NV` vectors.
 #[inline(always)]
-pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
     registers: Registers<S, T, MR, NV>,
     c: Target<T>,
 ) {
@@ -259,7 +259,7 @@ pub unsafe fn store<S: Simd, T: Element, const MR: usize, const NV: usize>(
 /// As [`accumulate`], [`load`] and [`store`], for `m` rows.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands of a product")]
-pub unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: usize>(
+pub(crate) unsafe fn rows_of_tiles<S: Simd, T: Element, R: Rows, K: Steps, const NV: usize>(
     s: S,
     m: usize,
     steps: K,

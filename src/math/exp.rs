@@ -41,7 +41,7 @@ fn reduce<X: Vector>(s: X::Token, x: X) -> (X, X) {
 
 /// `exp(x)` to 1 ulp; subnormal results to 1 of their own.
 #[inline(always)]
-pub fn exp<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn exp<X: Vector>(s: X::Token, x: X) -> X {
     // In this order of operands NaN passes both.
     let x = UNDERFLOW.splat::<X>(s).max(OVERFLOW.splat::<X>(s).min(x));
     let (n, reduced) = reduce(s, x);
@@ -53,7 +53,7 @@ pub fn exp<X: Vector>(s: X::Token, x: X) -> X {
 
 /// `exp(x) - 1` for `x <= 0`, to 2 ulp however small x is.
 #[inline(always)]
-pub fn expm1<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn expm1<X: Vector>(s: X::Token, x: X) -> X {
     // At -40 the result is -1 in both types, and 2ⁿ still a normal number. In this order NaN passes.
     let x = splat::<X>(s, -40.0).max(x);
     let (n, reduced) = reduce(s, x);
@@ -65,7 +65,7 @@ pub fn expm1<X: Vector>(s: X::Token, x: X) -> X {
 ///
 /// From `e = exp(-|x|) <= 1`, so that nothing overflows and small results keep their precision.
 #[inline(always)]
-pub fn sigmoid<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn sigmoid<X: Vector>(s: X::Token, x: X) -> X {
     let one = splat::<X>(s, 1.0);
     let e = exp(s, x.abs().neg());
     e.select(x.lt(X::zero(s)), one).div(one.add(e))
@@ -94,7 +94,7 @@ const TANH: Coefficients = Coefficients {
 ///
 /// A polynomial up to 0.625; above, `1 - 2 / (exp(2|x|) + 1)`, whose subtraction no longer cancels.
 #[inline(always)]
-pub fn tanh<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn tanh<X: Vector>(s: X::Token, x: X) -> X {
     let (one, two) = (splat::<X>(s, 1.0), splat::<X>(s, 2.0));
     let a = x.abs();
     let square = a.mul(a);

@@ -30,7 +30,7 @@ const LIFT: f64 = 64.0;
 /// `x = 2ⁿ (1 + f)` with `1 + f` in (√½, √2]. With `t = f / (2 + f)`, `ln(1 + f) = 2 atanh(t)`, whose first term is
 /// `2 t = f - t f`: so f, which is exact, carries the result, and the rounding of t counts only in what is taken off.
 #[inline(always)]
-pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn ln<X: Vector>(s: X::Token, x: X) -> X {
     let tiny = x.lt(SMALLEST.splat(s));
     let normal = x.mul(splat::<X>(s, LIFT).exp2_integer()).select(tiny, x);
     let result = ln_lifted(s, normal, splat::<X>(s, LIFT).keep(tiny));
@@ -43,7 +43,7 @@ pub fn ln<X: Vector>(s: X::Token, x: X) -> X {
 
 /// [`ln`] of positive normal numbers alone, with the same bits.
 #[inline(always)]
-pub fn ln_of_normal<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn ln_of_normal<X: Vector>(s: X::Token, x: X) -> X {
     ln_lifted(s, x, X::zero(s))
 }
 
@@ -67,7 +67,7 @@ fn ln_lifted<X: Vector>(s: X::Token, x: X, lift: X) -> X {
 ///
 /// What the sum `u = 1 + x` lost to rounding comes back as `(x - (u - 1)) / u`.
 #[inline(always)]
-pub fn log1p<X: Vector>(s: X::Token, x: X) -> X {
+pub(crate) fn log1p<X: Vector>(s: X::Token, x: X) -> X {
     let one = splat::<X>(s, 1.0);
     let u = one.add(x);
     let lost = x.sub(u.sub(one)).div(u);

@@ -13,10 +13,10 @@ mod ln;
 mod normal;
 mod trigonometric;
 
-pub use exp::{exp, expm1, sigmoid, tanh};
-pub use ln::{ln, ln_of_normal, log1p};
-pub use normal::{Normal, normal};
-pub use trigonometric::sin_cos_2pi;
+pub(crate) use exp::{exp, expm1, sigmoid, tanh};
+pub(crate) use ln::{ln, ln_of_normal, log1p};
+pub(crate) use normal::normal;
+pub(crate) use trigonometric::sin_cos_2pi;
 
 use crate::simd::{Element, Vector};
 
@@ -40,7 +40,7 @@ struct Coefficients {
 
 /// The number `x`, rounded to the element type, in all lanes.
 #[inline(always)]
-pub fn splat<X: Vector>(s: X::Token, x: f64) -> X {
+pub(crate) fn splat<X: Vector>(s: X::Token, x: f64) -> X {
     X::splat(s, X::Elem::from_f64(x))
 }
 

@@ -55,16 +55,16 @@ const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 
 /// The standard normal distribution at a point.
 #[derive(Clone, Copy)]
-pub struct Normal<X> {
+pub(crate) struct Normal<X> {
     /// Φ(x), the probability of less than x: `(1 + erf(x / √2)) / 2`.
-    pub probability: X,
+    pub(crate) probability: X,
     /// φ(x), the density: `exp(-x² / 2) / √(2π)`.
-    pub density: X,
+    pub(crate) density: X,
 }
 
 /// The standard normal distribution: Φ to 5 ulp, in its lower tail too, where `1 + erf` has lost everything; φ to 3 ulp.
 #[inline(always)]
-pub fn normal<X: Vector>(s: X::Token, x: X) -> Normal<X> {
+pub(crate) fn normal<X: Vector>(s: X::Token, x: X) -> Normal<X> {
     let (one, half, five) = (splat::<X>(s, 1.0), splat::<X>(s, 0.5), splat::<X>(s, 5.0));
     // All is 0 or 1 long before 40, whose square does not overflow; in this order NaN passes.
     let a = splat::<X>(s, 40.0).min(x.abs());

@@ -38,7 +38,7 @@ const COSINE: Coefficients = Coefficients {
 ///
 /// `u = q / 4 + v` with |v| <= 1/8 is exact; the quarter turn `q` swaps and negates.
 #[inline(always)]
-pub fn sin_cos_2pi<X: Vector>(s: X::Token, u: X) -> (X, X) {
+pub(crate) fn sin_cos_2pi<X: Vector>(s: X::Token, u: X) -> (X, X) {
     let one = splat::<X>(s, 1.0);
     let q = u.mul(splat(s, 4.0)).round();
     let v = q.neg_mul_add(splat(s, 0.25), u);

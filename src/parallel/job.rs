@@ -30,7 +30,7 @@ const SPINS: usize = 2_000;
 
 impl Job {
     /// A job that is over before it begins: who finds it has only been woken.
-    pub fn nothing() -> Arc<Self> {
+    pub(crate) fn nothing() -> Arc<Self> {
         fn nothing(_: usize) {}
         const WORK: &(dyn Fn(usize) + Sync) = &(nothing as fn(usize));
         Arc::new(Self::new(Work(WORK), CLOSED))
@@ -41,19 +41,19 @@ impl Job {
     }
 
     /// Lets one worker in; false where the caller has left.
-    pub fn admit(&self) -> bool {
+    pub(crate) fn admit(&self) -> bool {
         self.inside.fetch_update(SeqCst, SeqCst, |n| (n & CLOSED == 0).then_some(n + 1)).is_ok()
     }
 
     /// Takes back an admission.
-    pub fn dismiss(&self) {
+    pub(crate) fn dismiss(&self) {
         if self.inside.fetch_sub(1, SeqCst) == CLOSED + 1 {
             self.caller.unpark();
         }
     }
 
     /// The turn of worker `index`, who has been admitted. What goes wrong is kept for the caller.
-    pub fn work(&self, index: usize) {
+    pub(crate) fn work(&self, index: usize) {
         // SAFETY: the caller waits for who was admitted.
         let work = unsafe { &*self.work.0 };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(index))) {

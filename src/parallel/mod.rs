@@ -21,56 +21,56 @@ mod waiting;
 mod workers;
 
 use barrier::Barrier;
-pub use policy::TeamPolicy;
-pub use pool::{Effort, Forced, for_each_part, for_each_part_by, for_each_range, force};
+pub(crate) use policy::TeamPolicy;
+pub(crate) use pool::{Effort, Forced, for_each_part, for_each_part_by, for_each_range, force};
 use relay::Relay;
-pub use shared::{Shared, View};
-pub use team::{Team, team};
-pub use threads::{MAX_THREADS, configure, cores, num_threads, process_threads, set_limit, set_num_threads};
+pub(crate) use shared::{Shared, View};
+pub(crate) use team::{Team, team};
+pub(crate) use threads::{MAX_THREADS, configure, cores, num_threads, process_threads, set_limit, set_num_threads};
 
 /// One of the threads of a [`Team`].
-pub struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// Its number, 0 (the caller) to `size - 1`.
-    pub index: usize,
+    pub(crate) index: usize,
     /// How many there are.
-    pub size: usize,
+    pub(crate) size: usize,
     barrier: &'a Barrier,
     relay: &'a Relay,
 }
 
 impl Member<'_> {
     /// A team of the calling thread alone.
-    pub fn alone<R>(work: impl FnOnce(&Member<'_>) -> R) -> R {
+    pub(crate) fn alone<R>(work: impl FnOnce(&Member<'_>) -> R) -> R {
         work(&Member { index: 0, size: 1, barrier: &Barrier::default(), relay: &Relay::new(1) })
     }
 
     /// How many pieces this member has handed on.
     #[inline]
-    pub fn handed_on(&self) -> usize {
+    pub(crate) fn handed_on(&self) -> usize {
         self.relay.count(self.index)
     }
 
     /// Hands a piece of work on: what this member wrote before is visible to who waits for it.
     #[inline]
-    pub fn hand_on(&self) {
+    pub(crate) fn hand_on(&self) {
         self.relay.hand_on(self.index);
     }
 
     /// Waits until member `index` has handed on `count` pieces in all.
     #[inline]
-    pub fn wait_for(&self, index: usize, count: usize) {
+    pub(crate) fn wait_for(&self, index: usize, count: usize) {
         self.relay.wait_for(index, count);
     }
 
     /// Waits until every member has come here. What members wrote before is visible to all after.
     #[inline]
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         self.barrier.wait(self.size);
     }
 
     /// This member's contiguous share of `0..count`; shares differ by one item at most.
     #[inline]
-    pub fn share(&self, count: usize) -> std::ops::Range<usize> {
+    pub(crate) fn share(&self, count: usize) -> std::ops::Range<usize> {
         self.index * count / self.size..(self.index + 1) * count / self.size
     }
 }

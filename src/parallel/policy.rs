@@ -94,7 +94,7 @@ impl Rung {
 
 /// The size of the team for the turns of one plan.
 #[derive(Clone, Debug, Default)]
-pub struct TeamPolicy {
+pub(crate) struct TeamPolicy {
     /// Sizes 1, 2, 4 … in ascending order.
     rungs: Vec<Rung>,
     /// Which is wanted.
@@ -112,7 +112,7 @@ pub struct TeamPolicy {
 impl TeamPolicy {
     /// Forgets everything unless measurements belong to `key` and teams may have up to `most` members. The first team has
     /// as many as have `shares` of work.
-    pub fn prepare(&mut self, key: usize, most: usize, shares: usize) {
+    pub(crate) fn prepare(&mut self, key: usize, most: usize, shares: usize) {
         if self.key == key && self.rungs.last().is_some_and(|rung| rung.size == most) {
             return;
         }
@@ -124,17 +124,17 @@ impl TeamPolicy {
     }
 
     /// The size for the next turn, up to `most`.
-    pub fn size(&self, most: usize) -> usize {
+    pub(crate) fn size(&self, most: usize) -> usize {
         self.rungs[self.rung].size.min(most)
     }
 
     /// What one thread takes for a unit of work, if known.
-    pub fn alone(&self) -> Option<f64> {
+    pub(crate) fn alone(&self) -> Option<f64> {
         self.rungs[0].cost()
     }
 
     /// A turn of so much `work` is over, which took `took` on `size` members where `wanted` were to come.
-    pub fn done(&mut self, now: u64, (size, wanted): (usize, usize), work: f64, took: f64) {
+    pub(crate) fn done(&mut self, now: u64, (size, wanted): (usize, usize), work: f64, took: f64) {
         let Some(index) = self.rungs.iter().rposition(|rung| rung.size <= size) else { return };
         let rung = &mut self.rungs[index];
         let late = rung.cost().is_some_and(|cost| took > work * cost + LATE);
@@ -223,7 +223,7 @@ pub(super) enum Call {
 
 impl HelpPolicy {
     /// Whom to call for so many shares of work, where some workers are awake or none.
-    pub fn call(&mut self, now: u64, shares: usize, awake: bool) -> Call {
+    pub(crate) fn call(&mut self, now: u64, shares: usize, awake: bool) -> Call {
         if !self.backoff.is_due(now) {
             Call::Nobody
         } else if shares >= LONG {
@@ -249,7 +249,7 @@ impl HelpPolicy {
 
     /// A job for which workers were called is over. They did what would have taken the caller `saved`, and it waited for them for
     /// `waited` in the end.
-    pub fn done(&mut self, now: u64, call: Call, saved: f64, waited: f64) {
+    pub(crate) fn done(&mut self, now: u64, call: Call, saved: f64, waited: f64) {
         let woken = if call == Call::Everybody { WAKE } else { 0.0 };
         if saved > 0.0 && saved >= waited {
             self.backoff.succeed(now);

@@ -124,7 +124,7 @@ impl Drop for Claim {
 
 /// Whether sizes of teams are forced, for tests: results must not depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forced {
+pub(crate) enum Forced {
     /// They are chosen by measurement.
     No,
     /// As many threads as are set, also more than there are processors.
@@ -137,7 +137,7 @@ pub enum Forced {
 static FORCED: AtomicU64 = AtomicU64::new(0);
 
 /// Forces sizes of teams in this process, with [`Forced::Random`] from a seed on.
-pub fn force(forced: Forced) {
+pub(crate) fn force(forced: Forced) {
     let state = match forced {
         Forced::No => 0,
         Forced::Full => 1,
@@ -179,9 +179,9 @@ fn useful_threads() -> usize {
 
 /// How much a job is worth sharing.
 #[derive(Clone, Copy)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Most threads for it.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// How many times the least for one thread it is.
     shares: usize,
 }
@@ -189,12 +189,12 @@ pub struct Effort {
 impl Effort {
     /// Of a job that is `shares` times the least for one thread, which should be 5 to 10 µs: workers that are awake take
     /// that. Parked ones are woken for much more, or where calls come thick.
-    pub fn of(shares: usize) -> Self {
+    pub(crate) fn of(shares: usize) -> Self {
         Self { threads: if shares < 2 { 1 } else { useful_threads().min(shares) }, shares }
     }
 
     /// On so many threads at most.
-    pub fn at_most(self, threads: usize) -> Self {
+    pub(crate) fn at_most(self, threads: usize) -> Self {
         Self { threads: self.threads.min(threads).max(1), ..self }
     }
 }
@@ -204,7 +204,7 @@ impl Effort {
 ///
 /// Parts are handed out one by one, and the caller takes all that nobody else does: a worker that the system has not
 /// woken yet, as on a machine with more work than cores, keeps nobody waiting.
-pub fn for_each_part_by<F>(effort: Effort, count: usize, part: usize, work: F)
+pub(crate) fn for_each_part_by<F>(effort: Effort, count: usize, part: usize, work: F)
 where
     F: Fn(usize, Range<usize>) + Sync,
 {
@@ -238,12 +238,12 @@ fn call_for(shares: usize, helpers: usize) -> Call {
 }
 
 /// [`for_each_part_by`] where it does not matter who does a part.
-pub fn for_each_part(effort: Effort, count: usize, part: usize, work: impl Fn(Range<usize>) + Sync) {
+pub(crate) fn for_each_part(effort: Effort, count: usize, part: usize, work: impl Fn(Range<usize>) + Sync) {
     for_each_part_by(effort, count, part, |_, range| work(range));
 }
 
 /// [`for_each_part`] for work without a shape of its own: two shares are `grain` items.
-pub fn for_each_range<F>(count: usize, grain: usize, work: F)
+pub(crate) fn for_each_range<F>(count: usize, grain: usize, work: F)
 where
     F: Fn(Range<usize>) + Sync,
 {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 /// A mutable slice handed to several threads at once. Which part belongs to whom is the callers' agreement.
-pub struct Shared<'a, T> {
+pub(crate) struct Shared<'a, T> {
     start: *mut T,
     len: usize,
     lifetime: PhantomData<&'a mut [T]>,
@@ -24,7 +24,7 @@ impl<T> Clone for Shared<'_, T> {
 impl<T> Copy for Shared<'_, T> {}
 
 /// A slice that several threads read while others have it [`Shared`]: when, is the callers' agreement.
-pub struct View<'a, T>(Shared<'a, T>);
+pub(crate) struct View<'a, T>(Shared<'a, T>);
 
 impl<T> Clone for View<'_, T> {
     fn clone(&self) -> Self {
@@ -36,7 +36,7 @@ impl<T> Copy for View<'_, T> {}
 
 impl<'a, T> View<'a, T> {
     /// A slice that nobody writes.
-    pub fn new(slice: &'a [T]) -> Self {
+    pub(crate) fn new(slice: &'a [T]) -> Self {
         Self(Shared { start: slice.as_ptr().cast_mut(), len: slice.len(), lifetime: PhantomData })
     }
 
@@ -45,7 +45,7 @@ impl<'a, T> View<'a, T> {
     /// # Panics
     /// Where the range leaves the slice.
     #[track_caller]
-    pub fn at(&self, range: Range<usize>) -> *const T {
+    pub(crate) fn at(&self, range: Range<usize>) -> *const T {
         self.0.at(range)
     }
 
@@ -53,7 +53,7 @@ impl<'a, T> View<'a, T> {
     ///
     /// # Safety
     /// While it is borrowed no thread writes it.
-    pub unsafe fn get(&self) -> &'a [T] {
+    pub(crate) unsafe fn get(&self) -> &'a [T] {
         // SAFETY: the caller's promise.
         unsafe { self.0.view() }
     }
@@ -61,27 +61,27 @@ impl<'a, T> View<'a, T> {
 
 impl<'a, T> Shared<'a, T> {
     /// The same slice, to read.
-    pub fn to_view(self) -> View<'a, T> {
+    pub(crate) fn to_view(self) -> View<'a, T> {
         View(self)
     }
 
     /// Takes the slice for the lifetime of the hand-over.
-    pub fn new(slice: &'a mut [T]) -> Self {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The address of the first element.
-    pub fn as_ptr(&self) -> *mut T {
+    pub(crate) fn as_ptr(&self) -> *mut T {
         self.start
     }
 
@@ -90,7 +90,7 @@ impl<'a, T> Shared<'a, T> {
     /// # Panics
     /// Where the range leaves the slice.
     #[track_caller]
-    pub fn at(&self, range: Range<usize>) -> *mut T {
+    pub(crate) fn at(&self, range: Range<usize>) -> *mut T {
         assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {} elements", self.len);
         self.start.wrapping_add(range.start)
     }
@@ -100,7 +100,7 @@ impl<'a, T> Shared<'a, T> {
     /// # Panics
     /// Where the range leaves the slice.
     #[track_caller]
-    pub fn range(&self, range: Range<usize>) -> Self {
+    pub(crate) fn range(&self, range: Range<usize>) -> Self {
         Self { start: self.at(range.clone()), len: range.len(), lifetime: PhantomData }
     }
 
@@ -108,7 +108,7 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     /// While it is borrowed no thread writes it.
-    pub unsafe fn view(&self) -> &'a [T] {
+    pub(crate) unsafe fn view(&self) -> &'a [T] {
         // SAFETY: in bounds; not written by the caller's promise.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
@@ -122,7 +122,7 @@ impl<'a, T> Shared<'a, T> {
     /// Where the range leaves the slice.
     #[allow(clippy::mut_from_ref, reason = "the point of the type: disjointness is the callers' promise")]
     #[track_caller]
-    pub unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         let start = self.at(range.clone());
         // SAFETY: in bounds; exclusive by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(start, range.len()) }

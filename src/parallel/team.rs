@@ -21,7 +21,7 @@ const FORCED: u64 = 2_000_000;
 const ONCE: u64 = 1_000_000;
 
 /// The calling thread, member 0, and workers who take part in some of its turns.
-pub struct Team<'a> {
+pub(crate) struct Team<'a> {
     /// Without workers where the calling thread is alone.
     claim: Claim,
     most: usize,
@@ -36,7 +36,7 @@ pub struct Team<'a> {
 
 impl<'a> Team<'a> {
     /// A team of up to `most` members; alone where the workers are with somebody else's call.
-    pub fn new(most: usize, policy: &'a mut TeamPolicy) -> Self {
+    pub(crate) fn new(most: usize, policy: &'a mut TeamPolicy) -> Self {
         let claim = Claim::new(most);
         let most = claim.workers().map_or(1, |workers| most.min(workers.count() + 1));
         let numbers = (0..most - 1).map(|_| AtomicUsize::new(0)).collect();
@@ -48,7 +48,7 @@ impl<'a> Team<'a> {
     ///
     /// # Panics
     /// With the panic of a member, after all have stopped.
-    pub fn turn(&mut self, work: usize, run: &(dyn Fn(&Member<'_>) + Sync)) {
+    pub(crate) fn turn(&mut self, work: usize, run: &(dyn Fn(&Member<'_>) + Sync)) {
         let most = self.most.min((cores() / callers()).max(1));
         let (wanted, patience) = match forced() {
             Forced::No => {
@@ -127,7 +127,7 @@ impl<'a> Team<'a> {
 ///
 /// # Panics
 /// With the panic of a member, after all have stopped.
-pub fn team(threads: usize, run: impl Fn(&Member<'_>) + Sync) {
+pub(crate) fn team(threads: usize, run: impl Fn(&Member<'_>) + Sync) {
     let mut policy = TeamPolicy::default();
     let mut team = Team::new(threads.min(num_threads()), &mut policy);
     let most = team.most;

@@ -101,7 +101,7 @@ pub(super) struct Workers {
 
 impl Workers {
     /// None where the system gives no threads.
-    pub fn new(count: usize) -> Option<Self> {
+    pub(crate) fn new(count: usize) -> Option<Self> {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .thread_name(|i| format!("dropfast-{}", i + 1))
@@ -112,24 +112,24 @@ impl Workers {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.desks.len()
     }
 
     /// The threads themselves.
     #[cfg(test)]
-    pub fn threads(&self) -> &rayon::ThreadPool {
+    pub(crate) fn threads(&self) -> &rayon::ThreadPool {
         &self.threads
     }
 
     /// How many of the first `count` wait for a job.
-    pub fn waiting(&self, count: usize) -> usize {
+    pub(crate) fn waiting(&self, count: usize) -> usize {
         self.desks[..count].iter().filter(|desk| desk.0.load(SeqCst) == WAITING).count()
     }
 
     /// Gives the job to the first `count` workers, as far as they are called and not busy. They help with it if they come before it is
     /// over.
-    pub fn offer(&self, job: &Arc<Job>, count: usize, call: Call) {
+    pub(crate) fn offer(&self, job: &Arc<Job>, count: usize, call: Call) {
         for (index, desk) in self.desks[..count].iter().enumerate() {
             let state = desk.0.load(SeqCst);
             match state {
@@ -149,12 +149,12 @@ impl Workers {
     }
 
     /// Gives the job to one worker if it waits, who then does it for certain.
-    pub fn hand_over(&self, job: &Arc<Job>, index: usize) -> bool {
+    pub(crate) fn hand_over(&self, job: &Arc<Job>, index: usize) -> bool {
         self.desks[index].0.load(SeqCst) == WAITING && self.desks[index].put(WAITING, job)
     }
 
     /// Wakes those of the first `count` workers that are away and not on their way.
-    pub fn call_in(&self, count: usize) {
+    pub(crate) fn call_in(&self, count: usize) {
         for (index, desk) in self.desks[..count].iter().enumerate() {
             if desk.0.load(SeqCst) == AWAY && desk.put(AWAY, &self.nothing) {
                 self.wake(index);

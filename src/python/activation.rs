@@ -16,11 +16,11 @@ type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
 type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// The activations by Keras' names.
-pub const NAMES: [&str; 10] =
+pub(crate) const NAMES: [&str; 10] =
     ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softmax"];
 
 /// The activation of a name and what it takes besides x, with Keras 3's defaults.
-pub fn activation_of(
+pub(crate) fn activation_of(
     name: &str,
     negative_slope: Option<f64>,
     alpha: Option<f64>,
@@ -54,7 +54,7 @@ pub fn activation_of(
 
 /// The activation in a dict of a layer: keys activation (or none: linear), negative_slope, alpha, approximate; other
 /// keys are the layer's own.
-pub fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Activation> {
+pub(crate) fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Activation> {
     let spec = Spec::new("layer", layer);
     let name: Option<String> = spec.optional("activation")?;
     let (slope, alpha) = (spec.optional("negative_slope")?, spec.optional("alpha")?);
@@ -98,7 +98,7 @@ pub fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Activation>
 /// array([0., 2.])
 #[pyfunction]
 #[pyo3(signature = (name, x, negative_slope = None, alpha = None, approximate = false, out = None))]
-pub fn activation<'py>(
+pub(crate) fn activation<'py>(
     name: &str,
     x: Argument<'_, 'py>,
     negative_slope: Option<f64>,
@@ -153,7 +153,7 @@ pub fn activation<'py>(
 #[pyfunction]
 #[pyo3(signature = (name, x, y, dy, negative_slope = None, alpha = None, approximate = false, out = None))]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
-pub fn activation_backward<'py>(
+pub(crate) fn activation_backward<'py>(
     name: &str,
     x: Argument<'_, 'py>,
     y: Argument<'_, 'py>,

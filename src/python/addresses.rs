@@ -19,7 +19,7 @@ use crate::simd::aes_level;
 const CHUNK: usize = 2048;
 
 /// A key, or the seed of one.
-pub fn key_of(place: &Bound<'_, PyAny>) -> PyResult<Key> {
+pub(crate) fn key_of(place: &Bound<'_, PyAny>) -> PyResult<Key> {
     match place.cast::<PyKey>() {
         Ok(key) => Ok(key.get().0),
         Err(_) => Ok(Key::new(place.extract()?, 0, 0)),
@@ -88,7 +88,7 @@ impl Work for Dense {
 #[pyfunction]
 #[pyo3(signature = (rule, dtype, x, y, n, p, key, /))]
 #[allow(clippy::too_many_arguments, reason = "an array in pieces")]
-pub fn _drop(
+pub(crate) fn _drop(
     py: Python<'_>,
     rule: u8,
     dtype: u8,
@@ -129,7 +129,7 @@ impl Work for Filled {
 #[pyfunction]
 #[pyo3(signature = (rule, dtype, x, y, n, p, key, /))]
 #[allow(clippy::too_many_arguments, reason = "an array in pieces")]
-pub fn _drop_filled(
+pub(crate) fn _drop_filled(
     py: Python<'_>,
     rule: u8,
     dtype: u8,
@@ -161,7 +161,7 @@ impl Work for Strided {
 #[pyfunction]
 #[pyo3(signature = (rule, dtype, x, y, shape, x_strides, y_strides, shared, p, key, /))]
 #[allow(clippy::too_many_arguments, reason = "an array in pieces")]
-pub fn _drop_strided(
+pub(crate) fn _drop_strided(
     py: Python<'_>,
     rule: u8,
     dtype: u8,

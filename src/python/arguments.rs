@@ -12,7 +12,7 @@ const POSITIONS: u64 = 1 << 63;
 
 /// The rate, a probability to drop.
 #[inline]
-pub fn rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
+pub(crate) fn rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
     let number = match rate.cast_exact::<PyFloat>() {
         Ok(number) => number.value(),
         Err(_) => rate.extract().unwrap_or(f64::NAN),
@@ -24,7 +24,7 @@ pub fn rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
 }
 
 /// The rate of Gaussian dropout, whose deviation grows without bound towards 1.
-pub fn gaussian_rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
+pub(crate) fn gaussian_rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
     match rate_of(rate)? {
         1.0 => Err(PyValueError::new_err(format!(
             "rate must be in [0, 1) for Gaussian dropout. Received: rate={}",
@@ -35,7 +35,7 @@ pub fn gaussian_rate_of(rate: &Bound<'_, PyAny>) -> PyResult<f64> {
 }
 
 /// An integer in `low..=high`; booleans and floats are none.
-pub fn integer(name: &str, value: &Bound<'_, PyAny>, low: u64, high: u64) -> PyResult<u64> {
+pub(crate) fn integer(name: &str, value: &Bound<'_, PyAny>, low: u64, high: u64) -> PyResult<u64> {
     let index = value.call_method0("__index__");
     let (Ok(index), false) = (index, value.is_instance_of::<PyBool>()) else {
         return Err(PyTypeError::new_err(format!("{name} must be an integer. Received: {name}={}", value.repr()?)));
@@ -51,13 +51,13 @@ pub fn integer(name: &str, value: &Bound<'_, PyAny>, low: u64, high: u64) -> PyR
 
 /// A position of the stream from which on `size` elements are left.
 #[inline]
-pub fn offset_of(offset: Option<&Bound<'_, PyAny>>, size: u64) -> PyResult<u64> {
+pub(crate) fn offset_of(offset: Option<&Bound<'_, PyAny>>, size: u64) -> PyResult<u64> {
     offset.map_or(Ok(0), |offset| integer("offset", offset, 0, POSITIONS - size))
 }
 
 /// How the noise lies over an array: sizes of the noise axes, or row groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Noise {
+pub(crate) enum Noise {
     /// A decision for each element.
     Full,
     /// So many consecutive rows share their decisions.
@@ -69,7 +69,7 @@ pub enum Noise {
 impl Noise {
     /// Checks the two arguments against the shape of the array.
     #[inline]
-    pub fn of(
+    pub(crate) fn of(
         shape: &[usize],
         noise_shape: Option<&Bound<'_, PyAny>>,
         rows_per_mask: Option<&Bound<'_, PyAny>>,
@@ -120,7 +120,7 @@ impl Noise {
     }
 
     /// Number of noise elements; saturates, as only the limit of positions matters.
-    pub fn size(&self, shape: &[usize]) -> u64 {
+    pub(crate) fn size(&self, shape: &[usize]) -> u64 {
         let product = |sizes: &[usize]| sizes.iter().fold(1u64, |product, &size| product.saturating_mul(size as u64));
         match self {
             Self::Full => product(shape),
@@ -143,19 +143,19 @@ impl Noise {
 }
 
 /// One piece of an array: a layout, and where it starts.
-pub struct Piece {
+pub(crate) struct Piece {
     /// The loops.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// Bytes from the input's start.
-    pub input: isize,
+    pub(crate) input: isize,
     /// Bytes from the output's start.
-    pub output: isize,
+    pub(crate) output: isize,
     /// Noise elements from the offset.
-    pub noise: u64,
+    pub(crate) noise: u64,
 }
 
 /// The loops over an array: one piece, or two where the last row group is short.
-pub fn pieces(shape: &[usize], input: &[isize], output: &[isize], noise: &Noise) -> Vec<Piece> {
+pub(crate) fn pieces(shape: &[usize], input: &[isize], output: &[isize], noise: &Noise) -> Vec<Piece> {
     let steps = noise.steps(shape);
     let axis = |i: usize| Axis { size: shape[i], input: input[i], output: output[i], noise: steps[i] };
     let Noise::RowGroups(rows) = *noise else {
@@ -180,13 +180,13 @@ pub fn pieces(shape: &[usize], input: &[isize], output: &[isize], noise: &Noise)
 }
 
 /// The loops over two arrays of the same shape.
-pub fn array_pieces(x: &Floats, out: &Floats, noise: &Noise) -> Vec<Piece> {
+pub(crate) fn array_pieces(x: &Floats, out: &Floats, noise: &Noise) -> Vec<Piece> {
     use numpy::PyUntypedArrayMethods;
     pieces(x.array.shape(), x.array.strides(), out.array.strides(), noise)
 }
 
 /// A shape: a sequence of sizes, or one size.
-pub fn shape_of(shape: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+pub(crate) fn shape_of(shape: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
     let size = |value: &Bound<'_, PyAny>| integer("shape", value, 0, POSITIONS - 1).map(|size| size as usize);
     let sizes = match shape.try_iter() {
         Ok(sizes) => sizes.map(|value| size(&value?)).collect::<PyResult<Vec<_>>>()?,

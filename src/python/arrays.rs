@@ -12,7 +12,7 @@ use crate::simd::Element;
 
 /// The element types of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
+pub(crate) enum Precision {
     /// float32
     Single,
     /// float64
@@ -21,16 +21,16 @@ pub enum Precision {
 
 /// An array of float32 or float64 whose memory can be used as it is: aligned, of native byte order, strides that are
 /// whole elements.
-pub struct Real<'py> {
+pub(crate) struct Real<'py> {
     /// The array.
-    pub array: Bound<'py, PyUntypedArray>,
+    pub(crate) array: Bound<'py, PyUntypedArray>,
     /// Its element type.
-    pub precision: Precision,
+    pub(crate) precision: Precision,
 }
 
 impl<'py> Real<'py> {
     /// The argument as such an array; what merely lies unusually in memory is copied.
-    pub fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         let array = match value.cast::<PyUntypedArray>() {
             Ok(array) => array.clone(),
             Err(_) => value.py().import("numpy")?.call_method1("asarray", (value,))?.cast_into()?,
@@ -50,7 +50,7 @@ impl<'py> Real<'py> {
     }
 
     /// The argument as an array of two dimensions.
-    pub fn matrix_of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn matrix_of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         let array = Self::of(name, value)?;
         if array.array.ndim() != 2 {
             return Err(PyValueError::new_err(format!(
@@ -62,7 +62,7 @@ impl<'py> Real<'py> {
     }
 
     /// Checks that `self` has the type of `other`.
-    pub fn like(self, name: &str, other: &Self, other_name: &str) -> PyResult<Self> {
+    pub(crate) fn like(self, name: &str, other: &Self, other_name: &str) -> PyResult<Self> {
         if self.precision == other.precision {
             return Ok(self);
         }
@@ -74,7 +74,7 @@ impl<'py> Real<'py> {
     }
 
     /// A new array of this type in C order, not initialised.
-    pub fn empty(&self, shape: &[usize]) -> PyResult<Self> {
+    pub(crate) fn empty(&self, shape: &[usize]) -> PyResult<Self> {
         let (py, shape) = (self.array.py(), IxDyn(shape));
         // SAFETY: callers write every element.
         let array = unsafe {
@@ -87,7 +87,7 @@ impl<'py> Real<'py> {
     }
 
     /// The array to write to: `out`, of this type, of the given shape and apart from all `inputs`, or a new one.
-    pub fn output(
+    pub(crate) fn output(
         &self,
         out: Option<&Bound<'py, PyAny>>,
         shape: &[usize],
@@ -139,12 +139,12 @@ impl<'py> Real<'py> {
     }
 
     /// The shape as Python prints it.
-    pub fn shape_text(&self) -> String {
+    pub(crate) fn shape_text(&self) -> String {
         shape_text(self.array.shape())
     }
 
     /// The address of the first element.
-    pub fn data<T>(&self) -> *mut T {
+    pub(crate) fn data<T>(&self) -> *mut T {
         // SAFETY: an array's header lives as long as the array.
         unsafe { (*self.array.as_array_ptr()).fields.data.cast() }
     }
@@ -168,7 +168,7 @@ impl<'py> Real<'py> {
     }
 
     /// The array, copied unless its elements lie side by side in C order.
-    pub fn contiguous(self) -> PyResult<Self> {
+    pub(crate) fn contiguous(self) -> PyResult<Self> {
         if self.array.is_c_contiguous() {
             return Ok(self);
         }
@@ -181,7 +181,7 @@ impl<'py> Real<'py> {
     ///
     /// # Safety
     /// `T` is the array's type; the elements lie side by side, live and keep their values while the slice is used.
-    pub unsafe fn elements<'a, T: Element>(&self) -> &'a [T] {
+    pub(crate) unsafe fn elements<'a, T: Element>(&self) -> &'a [T] {
         if self.len() == 0 {
             return &[];
         }
@@ -193,7 +193,7 @@ impl<'py> Real<'py> {
     ///
     /// # Safety
     /// As [`Real::elements`], and nobody else uses the array.
-    pub unsafe fn elements_mut<'a, T: Element>(&self) -> &'a mut [T] {
+    pub(crate) unsafe fn elements_mut<'a, T: Element>(&self) -> &'a mut [T] {
         if self.len() == 0 {
             return &mut [];
         }
@@ -205,7 +205,7 @@ impl<'py> Real<'py> {
     ///
     /// # Safety
     /// `T` is the array's type, the array has two dimensions, lives and keeps its values while the matrix is used.
-    pub unsafe fn matrix<'a, T: Element>(&self) -> Matrix<'a, T> {
+    pub(crate) unsafe fn matrix<'a, T: Element>(&self) -> Matrix<'a, T> {
         let strides: Vec<isize> = self.strides().collect();
         // SAFETY: an array's elements are where its strides say.
         unsafe {
@@ -217,7 +217,7 @@ impl<'py> Real<'py> {
     ///
     /// # Safety
     /// As [`Real::matrix`], and nobody else uses the array.
-    pub unsafe fn matrix_mut<'a, T: Element>(&self) -> MatrixMut<'a, T> {
+    pub(crate) unsafe fn matrix_mut<'a, T: Element>(&self) -> MatrixMut<'a, T> {
         let strides: Vec<isize> = self.strides().collect();
         let shape = (self.array.shape()[0], self.array.shape()[1]);
         // SAFETY: an array's elements are where its strides say, and [`Real::output`] took care that none share a place.
@@ -226,15 +226,15 @@ impl<'py> Real<'py> {
 }
 
 /// An array to write to, and the one that the caller gets: the same unless that lies unusually in memory.
-pub struct Output<'py> {
+pub(crate) struct Output<'py> {
     /// Written by the kernel.
-    pub array: Real<'py>,
+    pub(crate) array: Real<'py>,
     returned: Bound<'py, PyUntypedArray>,
 }
 
 impl<'py> Output<'py> {
     /// The same with the columns as neighbours in memory.
-    pub fn by_rows(self) -> PyResult<Self> {
+    pub(crate) fn by_rows(self) -> PyResult<Self> {
         if self.array.array.is_c_contiguous() || self.array.array.strides()[1] == self.array.itemsize() {
             return Ok(self);
         }
@@ -243,7 +243,7 @@ impl<'py> Output<'py> {
     }
 
     /// Hands the result over.
-    pub fn finish(self) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn finish(self) -> PyResult<Bound<'py, PyAny>> {
         if !self.returned.is(&self.array.array) {
             let everything = self.returned.py().Ellipsis();
             self.returned.set_item(everything, &self.array.array)?;
@@ -253,7 +253,7 @@ impl<'py> Output<'py> {
 }
 
 /// A shape as Python prints it.
-pub fn shape_text(shape: &[usize]) -> String {
+pub(crate) fn shape_text(shape: &[usize]) -> String {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     match sizes.as_slice() {
         [size] => format!("({size},)"),
@@ -306,7 +306,7 @@ fn has_plain_rows(array: &Bound<'_, PyUntypedArray>) -> bool {
 }
 
 /// Runs `work` with the interpreter's lock released.
-pub fn without_lock<T, R: Send>(py: Python<'_>, target: T, work: impl FnOnce(T) -> R + Send) -> R {
+pub(crate) fn without_lock<T, R: Send>(py: Python<'_>, target: T, work: impl FnOnce(T) -> R + Send) -> R {
     /// Raw memory that the caller checked.
     struct Checked<T>(T);
 

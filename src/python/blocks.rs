@@ -19,22 +19,22 @@ fn wide(kind: Kind) -> &'static str {
 
 impl<'py> Floats<'py> {
     /// Whether elements of this kind are computed with as `f64`.
-    pub fn is_double(&self) -> bool {
+    pub(crate) fn is_double(&self) -> bool {
         self.kind == Kind::F64
     }
 
     /// Whether [`Floats::wide`] is this array itself.
-    pub fn is_wide(&self) -> bool {
+    pub(crate) fn is_wide(&self) -> bool {
         matches!(self.kind, Kind::F32 | Kind::F64) && self.is_contiguous() && Self::is_plain(&self.array)
     }
 
     /// The array in C order as float32 or float64: itself, or a copy.
-    pub fn wide(&self) -> PyResult<Self> {
+    pub(crate) fn wide(&self) -> PyResult<Self> {
         self.wide_as(wide(self.kind))
     }
 
     /// The array in C order as the type that `other` is computed in.
-    pub fn wide_like(&self, other: &Self) -> PyResult<Self> {
+    pub(crate) fn wide_like(&self, other: &Self) -> PyResult<Self> {
         self.wide_as(wide(other.kind))
     }
 
@@ -47,14 +47,14 @@ impl<'py> Floats<'py> {
     }
 
     /// A new array of this shape, as [`Floats::wide`] would give it.
-    pub fn new_wide(&self) -> PyResult<Self> {
+    pub(crate) fn new_wide(&self) -> PyResult<Self> {
         let numpy = self.array.py().import("numpy")?;
         let shape = PyTuple::new(self.array.py(), self.array.shape())?;
         Self::of("array", &numpy.call_method1("empty", (shape, wide(self.kind)))?)
     }
 
     /// Copies the values of `result`, rounding them to this array's type.
-    pub fn assign(&self, result: &Self) -> PyResult<()> {
+    pub(crate) fn assign(&self, result: &Self) -> PyResult<()> {
         let py = self.array.py();
         let unsafely = [("casting", "unsafe")].into_py_dict(py)?;
         py.import("numpy")?.call_method("copyto", (&self.array, &result.array), Some(&unsafely))?;
@@ -65,7 +65,7 @@ impl<'py> Floats<'py> {
     ///
     /// # Safety
     /// The array is [`Floats::is_wide`] with elements `T`, and outlives the result.
-    pub unsafe fn shared<'a, T: Element>(&self) -> Shared<'a, T> {
+    pub(crate) unsafe fn shared<'a, T: Element>(&self) -> Shared<'a, T> {
         if self.len() == 0 {
             return Shared::new(&mut []);
         }
@@ -74,13 +74,13 @@ impl<'py> Floats<'py> {
     }
 
     /// The shape as Python writes it.
-    pub fn shape_text(&self) -> PyResult<String> {
+    pub(crate) fn shape_text(&self) -> PyResult<String> {
         Ok(PyTuple::new(self.array.py(), self.array.shape())?.repr()?.to_string())
     }
 
     /// # Errors
     /// ValueError unless the array has the shape of `other`.
-    pub fn check_shape(&self, name: &str, other: &Self, other_name: &str) -> PyResult<()> {
+    pub(crate) fn check_shape(&self, name: &str, other: &Self, other_name: &str) -> PyResult<()> {
         if self.array.shape() == other.array.shape() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::train::gather::Input;
 use crate::train::loss::Targets;
 
 /// A readable data set, borrowed from NumPy.
-pub enum Data<'py, T: Element + NumpyElement> {
+pub(crate) enum Data<'py, T: Element + NumpyElement> {
     Float(PyReadonlyArrayDyn<'py, T>),
     Byte(PyReadonlyArrayDyn<'py, u8>),
 }
@@ -20,7 +20,7 @@ pub enum Data<'py, T: Element + NumpyElement> {
 impl<'py, T: Element + NumpyElement> Data<'py, T> {
     /// # Errors
     /// TypeError for another dtype, ValueError for another shape or layout.
-    pub fn new(x: &Bound<'py, PyAny>, width: usize) -> PyResult<Self> {
+    pub(crate) fn new(x: &Bound<'py, PyAny>, width: usize) -> PyResult<Self> {
         let data = if let Ok(bytes) = x.cast::<PyArrayDyn<u8>>() {
             Self::Byte(bytes.try_readonly()?)
         } else {
@@ -37,14 +37,14 @@ impl<'py, T: Element + NumpyElement> Data<'py, T> {
         Ok(data)
     }
 
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         match self {
             Self::Float(x) => x.shape()[0],
             Self::Byte(x) => x.shape()[0],
         }
     }
 
-    pub fn input(&self) -> PyResult<Input<'_, T>> {
+    pub(crate) fn input(&self) -> PyResult<Input<'_, T>> {
         Ok(match self {
             Self::Float(x) => Input::Float(x.as_slice()?),
             Self::Byte(x) => Input::Byte(x.as_slice()?),
@@ -53,7 +53,7 @@ impl<'py, T: Element + NumpyElement> Data<'py, T> {
 }
 
 /// An array of `T` to read, of any layout.
-pub fn readable<'py, T: Element + NumpyElement>(
+pub(crate) fn readable<'py, T: Element + NumpyElement>(
     name: &str,
     array: &Bound<'py, PyAny>,
 ) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
@@ -65,7 +65,7 @@ pub fn readable<'py, T: Element + NumpyElement>(
 ///
 /// # Safety
 /// Nobody writes them while the slice is in use.
-pub unsafe fn elements<'a, T: Element + NumpyElement>(
+pub(crate) unsafe fn elements<'a, T: Element + NumpyElement>(
     name: &str,
     array: &'a Bound<'_, PyAny>,
     len: usize,
@@ -77,7 +77,7 @@ pub unsafe fn elements<'a, T: Element + NumpyElement>(
 }
 
 /// A C-contiguous array of `T` to write, of `len` elements.
-pub fn writable<'py, T: Element + NumpyElement>(
+pub(crate) fn writable<'py, T: Element + NumpyElement>(
     name: &str,
     array: &Bound<'py, PyAny>,
     len: usize,
@@ -102,7 +102,7 @@ fn dtype_error<T: Element + NumpyElement>(name: &str, array: &Bound<'_, PyAny>) 
 }
 
 /// Labels or targets, borrowed from NumPy.
-pub enum TargetArray<'py, T: Element + NumpyElement> {
+pub(crate) enum TargetArray<'py, T: Element + NumpyElement> {
     Labels(PyReadonlyArray1<'py, i64>),
     Values(PyReadonlyArrayDyn<'py, T>),
 }
@@ -110,7 +110,7 @@ pub enum TargetArray<'py, T: Element + NumpyElement> {
 impl<'py, T: Element + NumpyElement> TargetArray<'py, T> {
     /// # Errors
     /// TypeError for another dtype, ValueError for another shape or labels out of range.
-    pub fn new(y: &Bound<'py, PyAny>, rows: usize, units: usize) -> PyResult<Self> {
+    pub(crate) fn new(y: &Bound<'py, PyAny>, rows: usize, units: usize) -> PyResult<Self> {
         if let Ok(labels) = y.cast::<PyArray1<i64>>() {
             let labels = labels.try_readonly()?;
             if labels.len() != rows {
@@ -130,7 +130,7 @@ impl<'py, T: Element + NumpyElement> TargetArray<'py, T> {
         Ok(Self::Values(values))
     }
 
-    pub fn targets(&self) -> PyResult<Targets<'_, T>> {
+    pub(crate) fn targets(&self) -> PyResult<Targets<'_, T>> {
         Ok(match self {
             Self::Labels(labels) => Targets::Labels(labels.as_slice()?),
             Self::Values(values) => Targets::Values(values.as_slice()?),

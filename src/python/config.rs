@@ -33,7 +33,7 @@ use crate::simd;
 /// 1
 /// >>> df.set_num_threads(before)
 #[pyfunction]
-pub fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
     let n = integer("n", n, 1, MAX_THREADS as u64)?;
     Ok(parallel::set_num_threads(n as usize)?)
 }
@@ -54,7 +54,7 @@ pub fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
 /// >>> df.get_num_threads() >= 1
 /// True
 #[pyfunction]
-pub fn get_num_threads() -> usize {
+pub(crate) fn get_num_threads() -> usize {
     parallel::num_threads()
 }
 
@@ -84,7 +84,7 @@ pub fn get_num_threads() -> usize {
 /// >>> _core.limit_threads(before)
 /// 1
 #[pyfunction]
-pub fn limit_threads(n: &Bound<'_, PyAny>) -> PyResult<usize> {
+pub(crate) fn limit_threads(n: &Bound<'_, PyAny>) -> PyResult<usize> {
     Ok(parallel::set_limit(integer("n", n, 1, MAX_THREADS as u64)? as usize))
 }
 
@@ -109,7 +109,7 @@ pub fn limit_threads(n: &Bound<'_, PyAny>) -> PyResult<usize> {
 /// >>> _core.force_team_sizes("measured")
 #[pyfunction]
 #[pyo3(signature = (sizes, seed = 0))]
-pub fn force_team_sizes(sizes: &str, seed: u32) -> PyResult<()> {
+pub(crate) fn force_team_sizes(sizes: &str, seed: u32) -> PyResult<()> {
     parallel::force(match sizes {
         "measured" => Forced::No,
         "full" => Forced::Full,
@@ -125,14 +125,14 @@ pub fn force_team_sizes(sizes: &str, seed: u32) -> PyResult<()> {
 /// The number that [`set_num_threads`] sets, for tools that find the library by its symbols, such as threadpoolctl.
 // SAFETY: no other library has a symbol of this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn dropfast_get_num_threads() -> std::ffi::c_int {
+pub(crate) extern "C" fn dropfast_get_num_threads() -> std::ffi::c_int {
     parallel::process_threads() as std::ffi::c_int
 }
 
 /// [`set_num_threads`] for such tools; numbers below 1 and above 256 become 1 and 256.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
-pub extern "C" fn dropfast_set_num_threads(n: std::ffi::c_int) {
+pub(crate) extern "C" fn dropfast_set_num_threads(n: std::ffi::c_int) {
     let threads = usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS);
     parallel::set_num_threads(threads).expect("in range");
 }
@@ -151,7 +151,7 @@ pub extern "C" fn dropfast_set_num_threads(n: std::ffi::c_int) {
 /// >>> df.simd_level() in ("scalar", "avx2", "avx512")
 /// True
 #[pyfunction]
-pub fn simd_level() -> &'static str {
+pub(crate) fn simd_level() -> &'static str {
     simd::level().name()
 }
 
@@ -167,6 +167,6 @@ pub fn simd_level() -> &'static str {
 /// >>> _core.aes_level() in ("soft", "aesni", "vaes256", "vaes512")
 /// True
 #[pyfunction]
-pub fn aes_level() -> &'static str {
+pub(crate) fn aes_level() -> &'static str {
     simd::aes_level().name()
 }

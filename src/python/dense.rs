@@ -59,7 +59,7 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 #[pyo3(signature = (x, kernel, bias=None, activation=None, rate=None, key=None, rows_per_mask=None, out=None),
        text_signature = "(x, kernel, bias=None, activation=None, rate=0.0, key=None, rows_per_mask=1, out=None)")]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
-pub fn dense<'py>(
+pub(crate) fn dense<'py>(
     x: Argument<'_, 'py>,
     kernel: Argument<'_, 'py>,
     bias: Optional<'_, 'py>,
@@ -126,7 +126,7 @@ pub fn dense<'py>(
 #[pyo3(signature = (dy, x, kernel, y=None, activation=None, rate=None, key=None, rows_per_mask=None),
        text_signature = "(dy, x, kernel, y=None, activation=None, rate=0.0, key=None, rows_per_mask=1)")]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
-pub fn dense_backward<'py>(
+pub(crate) fn dense_backward<'py>(
     dy: Argument<'_, 'py>,
     x: Argument<'_, 'py>,
     kernel: Argument<'_, 'py>,

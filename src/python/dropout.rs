@@ -204,7 +204,7 @@ impl<'py> Call<'py> {
     text_signature = "(x, rate, key, training=True, noise_shape=None, rows_per_mask=1, offset=0, out=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
-pub fn dropout<'py>(
+pub(crate) fn dropout<'py>(
     x: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,
@@ -255,7 +255,7 @@ pub fn dropout<'py>(
     signature = (dy, rate, key, noise_shape=None, rows_per_mask=None, offset=None, out=None),
     text_signature = "(dy, rate, key, noise_shape=None, rows_per_mask=1, offset=0, out=None)"
 )]
-pub fn dropout_backward<'py>(
+pub(crate) fn dropout_backward<'py>(
     dy: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,

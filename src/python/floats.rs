@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 ///
 /// # Safety
 /// The elements are not initialised: all must be written before any is read.
-pub unsafe fn uninitialised<T: Element>(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
+pub(crate) unsafe fn uninitialised<T: Element>(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
     let mut dimension =
         npy_intp::try_from(n).map_err(|_| PyMemoryError::new_err(format!("{n} elements are too many")))?;
     // SAFETY: the call takes over the reference to the dtype that is made here, and reads one dimension.
@@ -26,7 +26,7 @@ pub unsafe fn uninitialised<T: Element>(py: Python<'_>, n: usize) -> PyResult<Bo
 
 /// The element types that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// float16
     F16,
     /// bfloat16 of the package ml_dtypes
@@ -38,11 +38,11 @@ pub enum Kind {
 }
 
 /// An array of floats: of native byte order and aligned, so that its memory can be used as it is.
-pub struct Floats<'py> {
+pub(crate) struct Floats<'py> {
     /// The array.
-    pub array: Bound<'py, PyUntypedArray>,
+    pub(crate) array: Bound<'py, PyUntypedArray>,
     /// Its element type.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// The type number that bfloat16 got when ml_dtypes was imported; -1 until it was seen.
@@ -98,7 +98,7 @@ fn is_plain(array: &Bound<'_, PyUntypedArray>) -> bool {
 impl<'py> Floats<'py> {
     /// The argument as an array of floats; other array-likes become one.
     #[inline]
-    pub fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         if let Ok(array) = value.cast::<PyUntypedArray>()
             && let Some(kind) = kind_of(array)
             && is_plain(array)
@@ -128,31 +128,31 @@ impl<'py> Floats<'py> {
 
     /// Whether the memory can be used as it is.
     #[inline]
-    pub fn is_plain(array: &Bound<'py, PyUntypedArray>) -> bool {
+    pub(crate) fn is_plain(array: &Bound<'py, PyUntypedArray>) -> bool {
         is_plain(array)
     }
 
     /// The address of the first element.
     #[inline]
-    pub fn data(&self) -> *mut u8 {
+    pub(crate) fn data(&self) -> *mut u8 {
         fields(&self.array).data.cast()
     }
 
     /// Number of elements.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.array.shape().iter().product()
     }
 
     /// Whether elements lie side by side in C order.
     #[inline]
-    pub fn is_contiguous(&self) -> bool {
+    pub(crate) fn is_contiguous(&self) -> bool {
         fields(&self.array).flags & NPY_ARRAY_C_CONTIGUOUS != 0
     }
 
     /// A new array of the same shape and type, in C order, not initialised.
     #[inline]
-    pub fn new_like(&self) -> PyResult<Self> {
+    pub(crate) fn new_like(&self) -> PyResult<Self> {
         let py = self.array.py();
         let f = fields(&self.array);
         // SAFETY: the call takes over the reference to the dtype that is made here; dimensions are the array's own.
@@ -166,7 +166,7 @@ impl<'py> Floats<'py> {
 
     /// The array to write to: `out` where given, which is this array or apart from it, else a new one.
     #[inline]
-    pub fn output(&self, out: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
+    pub(crate) fn output(&self, out: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
         match out {
             None => self.new_like(),
             Some(out) => self.check_out(out),
@@ -224,7 +224,7 @@ impl<'py> Floats<'py> {
     }
 
     /// Whether an element of `other` shares memory with one of ours.
-    pub fn overlaps(&self, other: &Bound<'py, PyUntypedArray>) -> PyResult<bool> {
+    pub(crate) fn overlaps(&self, other: &Bound<'py, PyUntypedArray>) -> PyResult<bool> {
         let (Some(own), Some(others)) = (Self::extent(&self.array), Self::extent(other)) else {
             return Ok(false);
         };

@@ -61,7 +61,7 @@ impl Dropout {
 #[pyfunction]
 #[pyo3(signature = (x, bias, features, residual, y, n, p, key, /))]
 #[allow(clippy::too_many_arguments, reason = "arrays in pieces")]
-pub fn _dropout_add(
+pub(crate) fn _dropout_add(
     py: Python<'_>,
     x: usize,
     bias: usize,
@@ -135,7 +135,7 @@ impl Kernel for Gelu<'_> {
 /// y = dropout(gelu(x)), of `n` float32 elements.
 #[pyfunction]
 #[pyo3(signature = (approximate, x, y, n, p, key, /))]
-pub fn _gelu_dropout(
+pub(crate) fn _gelu_dropout(
     py: Python<'_>,
     approximate: bool,
     x: usize,
@@ -162,7 +162,7 @@ pub fn _gelu_dropout(
 #[pyfunction]
 #[pyo3(signature = (approximate, x, dy, dx, n, p, key, /))]
 #[allow(clippy::too_many_arguments, reason = "arrays in pieces")]
-pub fn _gelu_dropout_backward(
+pub(crate) fn _gelu_dropout_backward(
     py: Python<'_>,
     approximate: bool,
     x: usize,

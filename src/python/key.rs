@@ -35,7 +35,7 @@ use crate::rng;
 /// Key(seed=7, stream=2, step=10)
 #[pyclass(frozen, eq, hash, module = "dropfast._core")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key(pub rng::Key);
+pub(crate) struct Key(pub(crate) rng::Key);
 
 /// One of the three numbers.
 fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
@@ -134,7 +134,7 @@ impl Key {
 
 /// The key that an argument holds.
 #[inline]
-pub fn key_of(key: &Bound<'_, PyAny>) -> PyResult<rng::Key> {
+pub(crate) fn key_of(key: &Bound<'_, PyAny>) -> PyResult<rng::Key> {
     match key.cast::<Key>() {
         Ok(key) => Ok(key.get().0),
         Err(_) => Err(PyTypeError::new_err(format!("key must be a dropfast.Key. Received: key={}", key.repr()?))),

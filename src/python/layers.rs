@@ -13,7 +13,7 @@ use crate::train::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
 ///
 /// # Errors
 /// ValueError for an unknown kind or a value out of range, TypeError for one of another type.
-pub fn layers_from_python(dicts: &[Bound<'_, PyDict>]) -> PyResult<Vec<Layer>> {
+pub(crate) fn layers_from_python(dicts: &[Bound<'_, PyDict>]) -> PyResult<Vec<Layer>> {
     let mut layers = Vec::new();
     // The value that each dict's layers end in; the input's comes first.
     let mut ends = vec![0];

@@ -25,7 +25,7 @@ const KINDS: [(&str, LossKind); 6] = [
 ///
 /// # Errors
 /// ValueError for an unknown name or key and for values out of range, TypeError for values of other types.
-pub fn loss_from_python(dict: &Bound<'_, PyDict>) -> PyResult<Loss> {
+pub(crate) fn loss_from_python(dict: &Bound<'_, PyDict>) -> PyResult<Loss> {
     let spec = Spec::new("loss", dict);
     let name = spec.name()?;
     let Some((_, kind)) = KINDS.into_iter().find(|(known, _)| *known == name) else {
@@ -72,7 +72,7 @@ pub fn loss_from_python(dict: &Bound<'_, PyDict>) -> PyResult<Loss> {
 /// >>> _core.loss({"name": "mean_squared_error"}, np.zeros((1, 2)), np.array([[1.0, 3.0]]))
 /// array([5.])
 #[pyfunction]
-pub fn loss<'py>(
+pub(crate) fn loss<'py>(
     spec: &Bound<'py, PyDict>,
     y_true: &Bound<'py, PyAny>,
     y_pred: &Bound<'py, PyAny>,
@@ -116,7 +116,7 @@ pub fn loss<'py>(
 /// >>> _core.loss_gradient(spec, np.zeros((1, 2)), np.array([[1.0, 3.0]]), np.ones(1))
 /// array([[1., 3.]])
 #[pyfunction]
-pub fn loss_gradient<'py>(
+pub(crate) fn loss_gradient<'py>(
     spec: &Bound<'py, PyDict>,
     y_true: &Bound<'py, PyAny>,
     y_pred: &Bound<'py, PyAny>,

@@ -49,7 +49,7 @@ use crate::simd::aes_level;
     signature = (shape, rate, key, noise_shape=None, rows_per_mask=None, offset=None, packed=false),
     text_signature = "(shape, rate, key, noise_shape=None, rows_per_mask=1, offset=0, packed=False)"
 )]
-pub fn dropout_mask<'py>(
+pub(crate) fn dropout_mask<'py>(
     shape: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,

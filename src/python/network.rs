@@ -37,7 +37,7 @@ use crate::train::workspace::Workspace;
 /// dtype : {"float32", "float64"}
 ///     Type of weights and activations.
 #[pyclass(module = "dropfast._core", frozen)]
-pub struct Network {
+pub(crate) struct Network {
     pub(super) plan: Plan,
     limits: Vec<Limits>,
     buffers: Buffers,

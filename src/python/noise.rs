@@ -45,7 +45,7 @@ use crate::dropout::{Affine, Scale};
     signature = (x, rate, key, training=true, noise_shape=None, offset=None, out=None),
     text_signature = "(x, rate, key, training=True, noise_shape=None, offset=0, out=None)"
 )]
-pub fn alpha_dropout<'py>(
+pub(crate) fn alpha_dropout<'py>(
     x: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,
@@ -92,7 +92,7 @@ pub fn alpha_dropout<'py>(
     signature = (dy, rate, key, noise_shape=None, offset=None, out=None),
     text_signature = "(dy, rate, key, noise_shape=None, offset=0, out=None)"
 )]
-pub fn alpha_dropout_backward<'py>(
+pub(crate) fn alpha_dropout_backward<'py>(
     dy: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,
@@ -144,7 +144,7 @@ pub fn alpha_dropout_backward<'py>(
     signature = (x, rate, key, training=true, offset=None, out=None),
     text_signature = "(x, rate, key, training=True, offset=0, out=None)"
 )]
-pub fn gaussian_dropout<'py>(
+pub(crate) fn gaussian_dropout<'py>(
     x: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,
@@ -187,7 +187,7 @@ pub fn gaussian_dropout<'py>(
 /// [1.0, 1.0]
 #[pyfunction]
 #[pyo3(signature = (dy, rate, key, offset=None, out=None), text_signature = "(dy, rate, key, offset=0, out=None)")]
-pub fn gaussian_dropout_backward<'py>(
+pub(crate) fn gaussian_dropout_backward<'py>(
     dy: Argument<'_, 'py>,
     rate: Argument<'_, 'py>,
     key: Argument<'_, 'py>,

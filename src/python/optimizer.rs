@@ -19,7 +19,7 @@ const GENERAL: [&str; 4] = ["weight_decay", "clipvalue", "clipnorm", "global_cli
 /// # Errors
 /// ValueError for an unknown name or key, for values out of range and for two kinds of clipping at once; TypeError for
 /// values of other types.
-pub fn optimizer_from_python(dict: &Bound<'_, PyDict>) -> PyResult<(Optimizer, Option<NormClip>)> {
+pub(crate) fn optimizer_from_python(dict: &Bound<'_, PyDict>) -> PyResult<(Optimizer, Option<NormClip>)> {
     let spec = Spec::new("optimizer", dict);
     let name = spec.name()?;
     let (kind, keys, decay) = kind_from_python(&spec, &name)?;
@@ -127,7 +127,7 @@ fn kind_from_python(spec: &Spec<'_, '_>, name: &str) -> PyResult<(OptimizerKind,
 /// >>> w
 /// array([0.5, 1.5])
 #[pyfunction]
-pub fn optimizer_update<'py>(
+pub(crate) fn optimizer_update<'py>(
     spec: &Bound<'py, PyDict>,
     parameter: &Bound<'py, PyAny>,
     gradient: &Bound<'py, PyAny>,

@@ -42,7 +42,7 @@ use crate::simd::{Element, level};
 /// array([[11.]])
 #[pyfunction]
 #[pyo3(signature = (a, b, out=None))]
-pub fn matmul<'py>(
+pub(crate) fn matmul<'py>(
     a: &Bound<'py, PyAny>,
     b: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
@@ -93,7 +93,7 @@ fn multiply<T: Element>(a: &Real<'_>, b: &Real<'_>, c: &Real<'_>) {
 /// 1
 #[pyfunction]
 #[pyo3(signature = (x))]
-pub fn first_nonfinite_row(x: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+pub(crate) fn first_nonfinite_row(x: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let x = Real::of("x", x)?.contiguous()?;
     let len: usize = x.array.shape().iter().product();
     if len == 0 {
@@ -138,7 +138,7 @@ fn search<T: Element>(x: &Real<'_>) -> Option<usize> {
 /// True
 #[pyfunction]
 #[pyo3(signature = (threads))]
-pub fn fma_peak_gflops(py: Python<'_>, threads: &Bound<'_, PyAny>) -> PyResult<f64> {
+pub(crate) fn fma_peak_gflops(py: Python<'_>, threads: &Bound<'_, PyAny>) -> PyResult<f64> {
     let Ok(count) = threads.extract::<i64>() else {
         return Err(PyTypeError::new_err(format!("threads must be an integer. Received: threads={}", threads.repr()?)));
     };

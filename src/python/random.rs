@@ -61,7 +61,7 @@ fn filled<'py, T: numpy::Element + Send>(
 /// ['0xdacf61ff', '0xc45798f3']
 #[pyfunction]
 #[pyo3(signature = (n, key, offset=None), text_signature = "(n, key, offset=0)")]
-pub fn random_words<'py>(
+pub(crate) fn random_words<'py>(
     n: &Bound<'py, PyAny>,
     key: &Bound<'py, PyAny>,
     offset: Optional<'_, 'py>,
@@ -97,7 +97,7 @@ pub fn random_words<'py>(
 /// True
 #[pyfunction]
 #[pyo3(signature = (n, key, offset=None), text_signature = "(n, key, offset=0)")]
-pub fn random_uniform<'py>(
+pub(crate) fn random_uniform<'py>(
     n: &Bound<'py, PyAny>,
     key: &Bound<'py, PyAny>,
     offset: Optional<'_, 'py>,
@@ -134,7 +134,7 @@ pub fn random_uniform<'py>(
 /// True
 #[pyfunction]
 #[pyo3(signature = (n, key, offset=None), text_signature = "(n, key, offset=0)")]
-pub fn random_normal<'py>(
+pub(crate) fn random_normal<'py>(
     n: &Bound<'py, PyAny>,
     key: &Bound<'py, PyAny>,
     offset: Optional<'_, 'py>,
@@ -167,6 +167,6 @@ pub fn random_normal<'py>(
 /// >>> sorted(_core.permutation(5, df.Key(3)).tolist())
 /// [0, 1, 2, 3, 4]
 #[pyfunction]
-pub fn permutation<'py>(n: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+pub(crate) fn permutation<'py>(n: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
     filled(n, key, None, |key, _, out: &mut [i64]| out.copy_from_slice(&rng::permutation(out.len(), key)))
 }

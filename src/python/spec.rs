@@ -5,14 +5,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// A dict, and what it is called in messages.
-pub struct Spec<'a, 'py> {
+pub(crate) struct Spec<'a, 'py> {
     what: &'static str,
     dict: &'a Bound<'py, PyDict>,
 }
 
 impl<'a, 'py> Spec<'a, 'py> {
     /// A dict that describes a `what`.
-    pub fn new(what: &'static str, dict: &'a Bound<'py, PyDict>) -> Self {
+    pub(crate) fn new(what: &'static str, dict: &'a Bound<'py, PyDict>) -> Self {
         Self { what, dict }
     }
 
@@ -20,7 +20,7 @@ impl<'a, 'py> Spec<'a, 'py> {
     ///
     /// # Errors
     /// TypeError for a value of another type.
-    pub fn optional<T>(&self, key: &str) -> PyResult<Option<T>>
+    pub(crate) fn optional<T>(&self, key: &str) -> PyResult<Option<T>>
     where
         T: for<'b> FromPyObject<'b, 'py, Error: Into<PyErr>>,
     {
@@ -42,7 +42,7 @@ impl<'a, 'py> Spec<'a, 'py> {
     ///
     /// # Errors
     /// ValueError where it is not.
-    pub fn name(&self) -> PyResult<String> {
+    pub(crate) fn name(&self) -> PyResult<String> {
         let what = self.what;
         self.optional("name")?.ok_or_else(|| {
             PyValueError::new_err(format!("{what} must be a dict with a name. Received: {what}={}", self.dict))
@@ -53,7 +53,7 @@ impl<'a, 'py> Spec<'a, 'py> {
     ///
     /// # Errors
     /// ValueError outside the range, which `range` puts in words.
-    pub fn number(&self, key: &str, default: f64, range: &str, fits: fn(f64) -> bool) -> PyResult<f64> {
+    pub(crate) fn number(&self, key: &str, default: f64, range: &str, fits: fn(f64) -> bool) -> PyResult<f64> {
         let number = self.optional(key)?.unwrap_or(default);
         if fits(number) {
             return Ok(number);
@@ -63,7 +63,7 @@ impl<'a, 'py> Spec<'a, 'py> {
 
     /// # Errors
     /// ValueError naming the first key that is not one of these.
-    pub fn check_keys(&self, name: &str, keys: &[&str]) -> PyResult<()> {
+    pub(crate) fn check_keys(&self, name: &str, keys: &[&str]) -> PyResult<()> {
         for key in self.dict.keys() {
             let key = key.str()?.to_string();
             if key != "name" && !keys.contains(&key.as_str()) {

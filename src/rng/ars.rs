@@ -1,14 +1,16 @@
 //! Layer 1: ARS-7, seven AES rounds on a 128-bit counter under a cheap key schedule.
 
 use super::Key;
-use crate::simd::{Aes, AesKernel, Row, SoftAes, dispatch_aes};
+#[cfg(test)]
+use crate::simd::SoftAes;
+use crate::simd::{Aes, AesKernel, Row, dispatch_aes};
 
 /// What the two 64-bit lanes of the key grow by from round to round: the golden ratio and sqrt(3) - 1, as in Random123.
 const WEYL: (u64, u64) = (0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B);
 
 /// The round keys of one [`Key`] in registers, and its step.
 #[derive(Clone, Copy)]
-pub struct Rounds<A: Aes> {
+pub(crate) struct Rounds<A: Aes> {
     keys: [A::RoundKey; 8],
     step: u64,
 }
@@ -16,7 +18,7 @@ pub struct Rounds<A: Aes> {
 impl<A: Aes> Rounds<A> {
     /// Expands a key.
     #[inline(always)]
-    pub fn new(a: A, key: Key) -> Self {
+    pub(crate) fn new(a: A, key: Key) -> Self {
         let (mut low, mut high) = (key.seed, key.stream);
         let mut keys = [a.round_key(low, high); 8];
         for round in &mut keys[1..] {
@@ -29,13 +31,13 @@ impl<A: Aes> Rounds<A> {
 
     /// The counters of blocks `block` to `block + 3`.
     #[inline(always)]
-    pub fn counters(&self, a: A, block: u64) -> A::Block {
+    pub(crate) fn counters(&self, a: A, block: u64) -> A::Block {
         a.counters(block, self.step)
     }
 
     /// The random bits of four counters.
     #[inline(always)]
-    pub fn apply(&self, a: A, counters: A::Block) -> A::Block {
+    pub(crate) fn apply(&self, a: A, counters: A::Block) -> A::Block {
         self.finish(a, self.begin(a, counters))
     }
 
@@ -60,20 +62,20 @@ impl<A: Aes> Rounds<A> {
     /// What the 256 blocks from `first`, a multiple of 256, have in common after two rounds: the other summand of
     /// [`Table`].
     #[inline(always)]
-    pub fn window(&self, a: A, first: u64) -> A::RoundKey {
+    pub(crate) fn window(&self, a: A, first: u64) -> A::RoundKey {
         debug_assert!(first.is_multiple_of(256));
         a.common(self.begin(a, a.repeated(first, self.step)))
     }
 
     /// The random bits of blocks `4 four` to `4 four + 3` of a window, two rounds cheaper than from their counters.
     #[inline(always)]
-    pub fn apply_in(&self, a: A, table: &Table, window: A::RoundKey, four: usize) -> A::Block {
+    pub(crate) fn apply_in(&self, a: A, table: &Table, window: A::RoundKey, four: usize) -> A::Block {
         self.finish(a, a.xor(a.load(&table.rows[four % 64]), window))
     }
 
     /// The random words of blocks `block` to `block + 3`.
     #[inline(always)]
-    pub fn words(&self, a: A, block: u64) -> [u32; 16] {
+    pub(crate) fn words(&self, a: A, block: u64) -> [u32; 16] {
         a.to_words(self.apply(a, self.counters(a, block)))
     }
 }
@@ -84,7 +86,7 @@ impl<A: Aes> Rounds<A> {
 /// round ShiftRows puts the four bytes of a column into four columns, so that every byte of the result is a sum (by
 /// exclusive or) of what this column and what the other three contribute. The first summand is in the table. It depends
 /// on the key, on the step, and on the block index above bit 40; the second is [`Rounds::window`].
-pub struct Table {
+pub(crate) struct Table {
     rows: [Row; 64],
     above: u64,
 }
@@ -95,7 +97,7 @@ const ABOVE: u32 = 40;
 impl Table {
     /// The table that serves block `block`.
     #[inline(always)]
-    pub fn new<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> Self {
+    pub(crate) fn new<A: Aes>(a: A, rounds: &Rounds<A>, block: u64) -> Self {
         let first = block & !255;
         let window = rounds.window(a, first);
         let mut rows = [Row([0; 16]); 64];
@@ -108,13 +110,14 @@ impl Table {
 
     /// Whether the blocks from `first` to `last` may be drawn by it.
     #[inline(always)]
-    pub fn serves(&self, first: u64, last: u64) -> bool {
+    pub(crate) fn serves(&self, first: u64, last: u64) -> bool {
         first >> ABOVE == self.above && last >> ABOVE == self.above
     }
 }
 
 /// One block by the software version: `ars7(counter, key)`, words least significant first.
-pub fn ars7(counter: [u32; 4], key: [u32; 4]) -> [u32; 4] {
+#[cfg(test)]
+pub(crate) fn ars7(counter: [u32; 4], key: [u32; 4]) -> [u32; 4] {
     let lane = |w: &[u32; 4], i: usize| u64::from(w[2 * i]) | u64::from(w[2 * i + 1]) << 32;
     let key = Key::new(lane(&key, 0), lane(&key, 1), lane(&counter, 1));
     let words = Rounds::new(SoftAes, key).words(SoftAes, lane(&counter, 0));

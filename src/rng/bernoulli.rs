@@ -13,7 +13,7 @@ use crate::simd::{Aes, AesKernel, AesLevel, STEP, aes_level, dispatch_aes_at};
 const BITS: u32 = 48;
 
 /// The message for a rate that is not accepted; `received` as Python would print it.
-pub fn rate_error(received: &str) -> Error {
+pub(crate) fn rate_error(received: &str) -> Error {
     Error::value(format!("rate must be in [0, 1]. Received: rate={received}"))
 }
 
@@ -22,7 +22,7 @@ pub fn rate_error(received: &str) -> Error {
 /// # Errors
 /// [`Error::Value`] unless `0 <= rate <= 1`.
 #[inline]
-pub fn check_rate(rate: f64) -> Result<f64> {
+pub(crate) fn check_rate(rate: f64) -> Result<f64> {
     if (0.0..=1.0).contains(&rate) {
         return Ok(rate);
     }
@@ -31,24 +31,24 @@ pub fn check_rate(rate: f64) -> Result<f64> {
 
 /// A drop probability in units of 2^-48.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Threshold(u64);
+pub(crate) struct Threshold(u64);
 
 impl Threshold {
     /// The threshold nearest to `rate`; rates outside [0, 1] count as the nearer end, NaN as 0.
     #[inline]
-    pub fn new(rate: f64) -> Self {
+    pub(crate) fn new(rate: f64) -> Self {
         Self((rate.clamp(0.0, 1.0) * (1u64 << BITS) as f64).round_ties_even() as u64)
     }
 
     /// Whether everything is dropped.
     #[inline]
-    pub fn drops_all(self) -> bool {
+    pub(crate) fn drops_all(self) -> bool {
         self.0 >> BITS != 0
     }
 
     /// Whether nothing is dropped.
     #[inline]
-    pub fn drops_none(self) -> bool {
+    pub(crate) fn drops_none(self) -> bool {
         self.0 == 0
     }
 
@@ -70,18 +70,8 @@ impl Threshold {
 ///
 /// # Panics
 /// Where `out` has fewer than `n / 32` words, rounded up.
-///
-/// ```
-/// use dropfast::rng::{Key, Threshold, keep_bits};
-///
-/// let mut bits = [0; 4];
-/// keep_bits(Key::new(0, 0, 0), Threshold::new(0.5), 1000, &mut bits, 100);
-/// let mut later = [0; 1];
-/// keep_bits(Key::new(0, 0, 0), Threshold::new(0.5), 1007, &mut later, 20);
-/// assert_eq!(later[0], bits[0] >> 7 & 0xF_FFFF);
-/// ```
 #[inline]
-pub fn keep_bits(key: Key, rate: Threshold, start: u64, out: &mut [u32], n: usize) {
+pub(crate) fn keep_bits(key: Key, rate: Threshold, start: u64, out: &mut [u32], n: usize) {
     keep_bits_at(aes_level(), key, rate, start, out, n);
 }
 
@@ -89,7 +79,7 @@ pub fn keep_bits(key: Key, rate: Threshold, start: u64, out: &mut [u32], n: usiz
 ///
 /// # Panics
 /// As [`keep_bits`], and where the processor lacks the level.
-pub fn keep_bits_at(level: AesLevel, key: Key, rate: Threshold, start: u64, out: &mut [u32], n: usize) {
+pub(crate) fn keep_bits_at(level: AesLevel, key: Key, rate: Threshold, start: u64, out: &mut [u32], n: usize) {
     keep_bits_by(level, None, key, rate, start, out, n);
 }
 
@@ -97,7 +87,7 @@ pub fn keep_bits_at(level: AesLevel, key: Key, rate: Threshold, start: u64, out:
 ///
 /// # Panics
 /// As [`keep_bits_at`].
-pub fn keep_bits_by(
+pub(crate) fn keep_bits_by(
     level: AesLevel,
     table: Option<&Table>,
     key: Key,

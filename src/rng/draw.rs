@@ -10,16 +10,16 @@ use crate::simd::{Aes, AesKernel, STEP};
 const TIES: u64 = 1 << 63;
 
 /// Steps between two looks at ties.
-pub const GROUP: usize = 4;
+pub(crate) const GROUP: usize = 4;
 
 /// Blocks of a group.
-pub const GROUP_BLOCKS: u64 = (GROUP * STEP) as u64 / 8;
+pub(crate) const GROUP_BLOCKS: u64 = (GROUP * STEP) as u64 / 8;
 
 /// From so many elements on a [`Table`] of the key pays for itself: it takes as long as the rounds it saves on 2^13.
-pub const LONG: usize = 1 << 14;
+pub(crate) const LONG: usize = 1 << 14;
 
 /// Who takes the decisions of steps.
-pub trait Steps<A: Aes>: Copy {
+pub(crate) trait Steps<A: Aes>: Copy {
     /// Takes the decisions of step number `step`, ties counted as kept.
     fn take(self, a: A, step: usize, keep: A::Keep);
 
@@ -29,7 +29,7 @@ pub trait Steps<A: Aes>: Copy {
 
 /// Decisions of one key and threshold.
 #[derive(Clone, Copy)]
-pub struct Draw<A: Aes> {
+pub(crate) struct Draw<A: Aes> {
     rounds: Rounds<A>,
     upper: A::Words,
     key: Key,
@@ -39,26 +39,26 @@ pub struct Draw<A: Aes> {
 impl<A: Aes> Draw<A> {
     /// For thresholds that drop something and not everything: the others need no draw.
     #[inline(always)]
-    pub fn new(a: A, key: Key, threshold: Threshold) -> Self {
+    pub(crate) fn new(a: A, key: Key, threshold: Threshold) -> Self {
         debug_assert!(!threshold.drops_all());
         Self { rounds: Rounds::new(a, key), upper: a.words(threshold.upper()), key, threshold }
     }
 
     /// The counters of elements `8 block` and on.
     #[inline(always)]
-    pub fn counters(&self, a: A, block: u64) -> A::Block {
+    pub(crate) fn counters(&self, a: A, block: u64) -> A::Block {
         self.rounds.counters(a, block)
     }
 
     /// The table of the key that serves block `block`.
     #[inline(always)]
-    pub fn table(&self, a: A, block: u64) -> Table {
+    pub(crate) fn table(&self, a: A, block: u64) -> Table {
         Table::new(a, &self.rounds, block)
     }
 
     /// Decisions for [`STEP`] elements from `8 block` on.
     #[inline(always)]
-    pub fn step(&self, a: A, counters: A::Block, block: u64) -> A::Keep {
+    pub(crate) fn step(&self, a: A, counters: A::Block, block: u64) -> A::Keep {
         let mut near = a.far();
         let keep = self.provisional(a, self.rounds.apply(a, counters), &mut near);
         if a.met(near) {
@@ -76,7 +76,7 @@ impl<A: Aes> Draw<A> {
 
     /// Hands over whole groups from block `block` on; faster with a table, from a block that starts a group.
     #[inline(always)]
-    pub fn groups<S: Steps<A>>(&self, a: A, table: Option<&Table>, block: u64, groups: usize, steps: S) {
+    pub(crate) fn groups<S: Steps<A>>(&self, a: A, table: Option<&Table>, block: u64, groups: usize, steps: S) {
         let last = block + groups as u64 * GROUP_BLOCKS;
         match table {
             Some(table) if block.is_multiple_of(GROUP_BLOCKS) && table.serves(block, last) => {

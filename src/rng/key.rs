@@ -1,19 +1,20 @@
 //! Layer 1: the key of a random stream.
 
 /// What the upper 16 bits of a stream are reserved for; users' own streams are below 2^48.
-pub mod domain {
+#[allow(dead_code, reason = "the whole table; the Python package draws from some of them")]
+pub(crate) mod domain {
     /// Dropout masks.
-    pub const MASKS: u64 = 0;
+    pub(crate) const MASKS: u64 = 0;
     /// Gaussian variates of Gaussian dropout.
-    pub const GAUSSIAN: u64 = 1;
+    pub(crate) const GAUSSIAN: u64 = 1;
     /// The order of rows in an epoch; step = epoch.
-    pub const SHUFFLING: u64 = 2;
+    pub(crate) const SHUFFLING: u64 = 2;
     /// Initial values of weights; index = place of the weight.
-    pub const INITIAL_VALUES: u64 = 3;
+    pub(crate) const INITIAL_VALUES: u64 = 3;
     /// Masks of Monte Carlo prediction; step = number of the sample.
-    pub const MONTE_CARLO: u64 = 4;
+    pub(crate) const MONTE_CARLO: u64 = 4;
     /// Masks of a model called by hand in training mode; step = number of the call.
-    pub const CALLS: u64 = 5;
+    pub(crate) const CALLS: u64 = 5;
 }
 
 /// Names one random stream at one step: everything that is drawn is a function of it and of the position.
@@ -44,7 +45,7 @@ impl Key {
     }
 
     /// The key with a domain's number put (by exclusive or) into the upper 16 bits of the stream.
-    pub const fn in_domain(self, domain: u64) -> Self {
+    pub(crate) const fn in_domain(self, domain: u64) -> Self {
         Self { stream: self.stream ^ (domain << 48), ..self }
     }
 }

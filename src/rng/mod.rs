@@ -15,13 +15,18 @@ mod normal;
 mod permutation;
 mod uniform;
 
-pub use ars::{Rounds, Table, ars7};
-pub use bernoulli::{Threshold, check_rate, keep_bits, keep_bits_at, keep_bits_by, rate_error};
-pub use draw::{Draw, GROUP, LONG, Steps};
-pub use key::{Key, domain};
-pub use normal::{NORMAL_STEPS, normal_lanes, normals, normals_at, normals_f64};
-pub use permutation::permutation;
-pub use uniform::{uniforms, words};
+#[cfg(test)]
+use ars::ars7;
+pub(crate) use ars::{Rounds, Table};
+pub(crate) use bernoulli::{Threshold, check_rate, keep_bits, keep_bits_at, keep_bits_by};
+pub(crate) use draw::{Draw, GROUP, LONG, Steps};
+pub use key::Key;
+pub(crate) use key::domain;
+#[cfg(test)]
+use normal::normals_at;
+pub(crate) use normal::{NORMAL_STEPS, normal_lanes, normals, normals_f64};
+pub(crate) use permutation::permutation;
+pub(crate) use uniform::{uniforms, words};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::math::{ln_of_normal, sin_cos_2pi};
 use crate::simd::{Aes, AesKernel, AesLevel, STEP, V, Vector, aes_level, dispatch_aes_at};
 
 /// Steps of [`STEP`] variates that are made together, see [`normal_steps`].
-pub const NORMAL_STEPS: usize = 8;
+pub(crate) const NORMAL_STEPS: usize = 8;
 
 /// Variates of consecutive blocks from `block` on, [`STEP`] of them (8 blocks) an entry of `z`, in order.
 ///
@@ -60,7 +60,7 @@ impl AesKernel for Lanes<'_> {
 /// Variates of consecutive blocks from `block` on: at most [`NORMAL_STEPS`] whole steps. Out of line, so that element
 /// types share it.
 #[inline(never)]
-pub fn normal_lanes<A: Aes>(a: A, key: Key, block: u64, out: &mut [f32]) {
+pub(crate) fn normal_lanes<A: Aes>(a: A, key: Key, block: u64, out: &mut [f32]) {
     a.run(Lanes { key, block, out });
 }
 
@@ -92,17 +92,7 @@ impl<T: Copy + From<f32>> AesKernel for Normals<'_, T> {
 }
 
 /// Normal variates: `out[i]` is element `start + i` of the key's stream.
-///
-/// ```
-/// use dropfast::rng::{Key, normals};
-///
-/// let mut all = [0.0; 100];
-/// normals(Key::new(1, 2, 3), 0, &mut all);
-/// let mut some = [0.0; 10];
-/// normals(Key::new(1, 2, 3), 33, &mut some);
-/// assert_eq!(some, all[33..43]);
-/// ```
-pub fn normals(key: Key, start: u64, out: &mut [f32]) {
+pub(crate) fn normals(key: Key, start: u64, out: &mut [f32]) {
     normals_at(aes_level(), key, start, out);
 }
 
@@ -110,11 +100,11 @@ pub fn normals(key: Key, start: u64, out: &mut [f32]) {
 ///
 /// # Panics
 /// Where the processor lacks the level.
-pub fn normals_at(level: AesLevel, key: Key, start: u64, out: &mut [f32]) {
+pub(crate) fn normals_at(level: AesLevel, key: Key, start: u64, out: &mut [f32]) {
     dispatch_aes_at(level, Normals { key, offset: start, out });
 }
 
 /// [`normals`], widened to double precision.
-pub fn normals_f64(key: Key, start: u64, out: &mut [f64]) {
+pub(crate) fn normals_f64(key: Key, start: u64, out: &mut [f64]) {
     dispatch_aes_at(aes_level(), Normals { key, offset: start, out });
 }

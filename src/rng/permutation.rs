@@ -19,13 +19,7 @@ const BATCH: usize = 1024;
 
 /// A permutation of `0..n`, by Fisher and Yates from the end: position `i` is swapped with one of `0..=i`, chosen by the
 /// upper half of the product of `i + 1` and 64-bit lane `i mod 2` of block `i div 2`.
-///
-/// ```
-/// let mut order = dropfast::rng::permutation(5, dropfast::rng::Key::new(0, 0, 0));
-/// order.sort();
-/// assert_eq!(order, [0, 1, 2, 3, 4]);
-/// ```
-pub fn permutation(n: usize, key: Key) -> Vec<i64> {
+pub(crate) fn permutation(n: usize, key: Key) -> Vec<i64> {
     let mut order: Vec<i64> = (0..n as i64).collect();
     let mut lanes = Vec::with_capacity(BATCH + 8);
     for batch in (0..n.div_ceil(BATCH)).rev() {

@@ -33,7 +33,7 @@ impl Sink for Words<'_> {
 }
 
 /// The raw stream: word `i` is word `i mod 4` of block `i div 4`; `out[0]` is word `offset`.
-pub fn words(key: Key, offset: u64, out: &mut [u32]) {
+pub(crate) fn words(key: Key, offset: u64, out: &mut [u32]) {
     let (first, blocks) = blocks_of(offset, out.len(), 4);
     feed(key, first, blocks, &mut Words { offset, out });
 }
@@ -55,7 +55,7 @@ impl Sink for Uniforms<'_> {
 }
 
 /// Uniform numbers in [0, 1) with 53 random bits: element `i` from 64-bit lane `i mod 2` of block `i div 2`.
-pub fn uniforms(key: Key, offset: u64, out: &mut [f64]) {
+pub(crate) fn uniforms(key: Key, offset: u64, out: &mut [f64]) {
     let (first, blocks) = blocks_of(offset, out.len(), 2);
     feed(key, first, blocks, &mut Uniforms { offset, out });
 }

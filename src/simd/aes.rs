@@ -18,25 +18,25 @@ use super::halves::Halves;
 use super::{Level, V, Vector, level};
 
 #[cfg(target_arch = "aarch64")]
-pub use super::aes_arm::AesArm;
+pub(crate) use super::aes_arm::AesArm;
 #[cfg(target_arch = "x86_64")]
-pub use super::{aes_avx512::Vaes512, aes_ni::AesNi, aes_vaes256::Vaes256};
+pub(crate) use super::{aes_avx512::Vaes512, aes_ni::AesNi, aes_vaes256::Vaes256};
 
-pub use super::aes_soft::SoftAes;
+pub(crate) use super::aes_soft::SoftAes;
 
 /// The lane mask of a vector of `T` on token `A`.
-pub type MaskOf<A, T> = <V<<A as Aes>::Simd, T> as Vector>::Mask;
+pub(crate) type MaskOf<A, T> = <V<<A as Aes>::Simd, T> as Vector>::Mask;
 
 /// Decisions that one [`Aes::at_least`] makes.
-pub const STEP: usize = 32;
+pub(crate) const STEP: usize = 32;
 
 /// Four AES states in memory.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub struct Row(pub [u32; 16]);
+pub(crate) struct Row(pub(crate) [u32; 16]);
 
 /// A token of AES instructions: proof that the processor has them.
-pub trait Aes: Copy + Send + Sync + 'static {
+pub(crate) trait Aes: Copy + Send + Sync + 'static {
     /// The vector level that kernels of this token are compiled with.
     type Simd: Half + Halves;
     /// Four AES states of 128 bits.
@@ -124,7 +124,7 @@ pub trait Aes: Copy + Send + Sync + 'static {
 }
 
 /// A computation on random bits written once for all levels.
-pub trait AesKernel {
+pub(crate) trait AesKernel {
     /// What the computation returns.
     type Output;
 
@@ -134,7 +134,7 @@ pub trait AesKernel {
 
 /// The levels of AES, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AesLevel {
+pub(crate) enum AesLevel {
     /// Tables and plain Rust.
     Soft,
     /// AES instructions of 64-bit Arm: one state an instruction.
@@ -149,10 +149,10 @@ pub enum AesLevel {
 
 impl AesLevel {
     /// All levels, weakest first.
-    pub const ALL: [Self; 5] = [Self::Soft, Self::Arm, Self::AesNi, Self::Vaes256, Self::Vaes512];
+    pub(crate) const ALL: [Self; 5] = [Self::Soft, Self::Arm, Self::AesNi, Self::Vaes256, Self::Vaes512];
 
     /// A short name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Soft => "soft",
             Self::Arm => "arm",
@@ -163,7 +163,7 @@ impl AesLevel {
     }
 
     /// The vector level that it is compiled with.
-    pub fn simd(self) -> Level {
+    pub(crate) fn simd(self) -> Level {
         match self {
             Self::Soft => Level::Scalar,
             Self::Arm => Level::Neon,
@@ -173,7 +173,7 @@ impl AesLevel {
     }
 
     /// Whether this processor has the level.
-    pub fn is_available(self) -> bool {
+    pub(crate) fn is_available(self) -> bool {
         match self {
             Self::Soft => true,
             #[cfg(target_arch = "aarch64")]
@@ -190,20 +190,20 @@ impl AesLevel {
 }
 
 /// The AES levels that this processor has, weakest first.
-pub fn available_aes() -> impl Iterator<Item = AesLevel> {
+pub(crate) fn available_aes() -> impl Iterator<Item = AesLevel> {
     AesLevel::ALL.into_iter().filter(|level| level.is_available())
 }
 
 /// The AES level in use: the best whose vectors are no wider than the vector level in use.
 #[inline]
-pub fn aes_level() -> AesLevel {
+pub(crate) fn aes_level() -> AesLevel {
     static LEVEL: std::sync::OnceLock<AesLevel> = std::sync::OnceLock::new();
     *LEVEL.get_or_init(|| available_aes().filter(|aes| aes.simd() <= level()).last().unwrap_or(AesLevel::Soft))
 }
 
 /// Runs a kernel on the AES level in use.
 #[inline]
-pub fn dispatch_aes<K: AesKernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch_aes<K: AesKernel>(kernel: K) -> K::Output {
     dispatch_aes_at(aes_level(), kernel)
 }
 
@@ -212,7 +212,7 @@ pub fn dispatch_aes<K: AesKernel>(kernel: K) -> K::Output {
 /// # Panics
 /// Where the processor lacks the level.
 #[inline]
-pub fn dispatch_aes_at<K: AesKernel>(level: AesLevel, kernel: K) -> K::Output {
+pub(crate) fn dispatch_aes_at<K: AesKernel>(level: AesLevel, kernel: K) -> K::Output {
     match level {
         AesLevel::Soft => SoftAes.run(kernel),
         #[cfg(target_arch = "aarch64")]

@@ -14,12 +14,12 @@ use super::{Neon, Simd};
 
 /// Proof that the processor has NEON and AES instructions.
 #[derive(Debug, Clone, Copy)]
-pub struct AesArm(Neon);
+pub(crate) struct AesArm(Neon);
 
 impl AesArm {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         Neon::new().filter(|_| is_aarch64_feature_detected!("aes")).map(Self)
     }
 }

@@ -9,7 +9,7 @@ use super::avx512::F32x16;
 
 /// Proof that the processor has VAES and AVX-512.
 #[derive(Debug, Clone, Copy)]
-pub struct Vaes512(Avx512);
+pub(crate) struct Vaes512(Avx512);
 
 /// An intrinsic on values whose existence proves the level: they come from a token.
 macro_rules! op {
@@ -25,7 +25,7 @@ const ODD: __mmask16 = 0xAAAA;
 impl Vaes512 {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("f16c");
         Avx512::new().filter(|_| has).map(Self)
     }

@@ -10,7 +10,7 @@ use super::avx2_masks::{Mask32, Mask64};
 
 /// Proof that the processor has AES-NI, AVX2 and F16C.
 #[derive(Debug, Clone, Copy)]
-pub struct AesNi(Avx2);
+pub(crate) struct AesNi(Avx2);
 
 /// The same instruction on four registers, with the same second operand.
 macro_rules! each {
@@ -23,7 +23,7 @@ macro_rules! each {
 impl AesNi {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("aes") && is_x86_feature_detected!("f16c");
         Avx2::new().filter(|_| has).map(Self)
     }

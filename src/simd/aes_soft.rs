@@ -8,7 +8,7 @@ use super::{Scalar, V, Vector};
 
 /// The token of software AES; every processor has it.
 #[derive(Debug, Clone, Copy)]
-pub struct SoftAes;
+pub(crate) struct SoftAes;
 
 /// Product by x in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1 (FIPS 197, section 4.2.1).
 const fn double(x: u8) -> u8 {

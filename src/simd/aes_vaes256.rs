@@ -10,12 +10,12 @@ use super::avx2_masks::{Mask32, Mask64};
 
 /// Proof that the processor has VAES, AVX2 and F16C.
 #[derive(Debug, Clone, Copy)]
-pub struct Vaes256(Avx2);
+pub(crate) struct Vaes256(Avx2);
 
 impl Vaes256 {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("f16c");
         Avx2::new().filter(|_| has).map(Self)
     }

@@ -15,12 +15,12 @@ use super::{Kernel, Level, Simd, Vector};
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
-pub struct Avx2(());
+pub(crate) struct Avx2(());
 
 impl Avx2 {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         has.then_some(Self(()))
     }
@@ -64,11 +64,11 @@ impl Simd for Avx2 {
 
 /// Sixteen `f32`: lanes 0 to 7, lanes 8 to 15.
 #[derive(Debug, Clone, Copy)]
-pub struct F32x8x2(pub(super) __m256, pub(super) __m256);
+pub(crate) struct F32x8x2(pub(super) __m256, pub(super) __m256);
 
 /// Eight `f64`: lanes 0 to 3, lanes 4 to 7.
 #[derive(Debug, Clone, Copy)]
-pub struct F64x4x2(pub(super) __m256d, pub(super) __m256d);
+pub(crate) struct F64x4x2(pub(super) __m256d, pub(super) __m256d);
 
 /// `round` to nearest even without raising exceptions.
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

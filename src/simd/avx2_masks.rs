@@ -6,11 +6,11 @@ use super::Mask;
 
 /// Lane mask of `F32x8x2`.
 #[derive(Debug, Clone, Copy)]
-pub struct Mask32(pub(super) __m256, pub(super) __m256);
+pub(crate) struct Mask32(pub(super) __m256, pub(super) __m256);
 
 /// Lane mask of `F64x4x2`.
 #[derive(Debug, Clone, Copy)]
-pub struct Mask64(pub(super) __m256d, pub(super) __m256d);
+pub(crate) struct Mask64(pub(super) __m256d, pub(super) __m256d);
 
 /// Where the lanes of an integer register stand in [`FIRST_32`]: a load at `8 - n` gives n lanes of ones.
 static FIRST_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -7,7 +7,7 @@ use super::moves::{PACK, SPREAD};
 
 /// Which of sixteen lanes, in two registers, move where.
 #[derive(Clone, Copy)]
-pub struct Moves {
+pub(crate) struct Moves {
     indices: (__m256i, __m256i),
     bits: u32,
     /// How many of the first register's lanes are chosen.

@@ -9,12 +9,12 @@ use super::{Kernel, Level, Simd, Vector};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, and FMA.
 #[derive(Debug, Clone, Copy)]
-pub struct Avx512(());
+pub(crate) struct Avx512(());
 
 impl Avx512 {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -64,12 +64,12 @@ impl Simd for Avx512 {
 /// Sixteen `f32`.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct F32x16(pub(super) __m512);
+pub(crate) struct F32x16(pub(super) __m512);
 
 /// Eight `f64`.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct F64x8(pub(super) __m512d);
+pub(crate) struct F64x8(pub(super) __m512d);
 
 /// `round` to nearest even without raising exceptions.
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

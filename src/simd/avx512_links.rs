@@ -40,7 +40,7 @@ unsafe fn eight(digits: u64) -> __m512i {
 macro_rules! links {
     ($links:ident, $mask:ty, $lanes:ident) => {
         #[derive(Debug, Clone, Copy)]
-        pub struct $links {
+        pub(crate) struct $links {
             /// Of which lane each is a copy.
             pub(super) from: __m512i,
             /// The lanes that are replaced.

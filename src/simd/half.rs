@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use super::{Scalar, Simd, Vector};
 
 /// Loads and stores of 16-bit floats as `f32` lanes.
-pub trait Half: Simd {
+pub(crate) trait Half: Simd {
     /// Sixteen float16, widened.
     ///
     /// # Safety

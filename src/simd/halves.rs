@@ -6,7 +6,7 @@
 use super::{Scalar, Simd, Vector};
 
 /// Thirty-two lanes of 16 bits, and what they are as `f32`.
-pub trait Halves: Simd {
+pub(crate) trait Halves: Simd {
     /// The lanes in order.
     type Halves: Copy;
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// The instruction-set levels, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub(crate) enum Level {
     /// Plain Rust, on any processor.
     Scalar,
     /// NEON, which every 64-bit Arm processor has.
@@ -24,10 +24,10 @@ pub enum Level {
 
 impl Level {
     /// All levels, weakest first.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+    pub(crate) const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The name by which `DROPFAST_SIMD` knows the level.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Neon => "neon",
@@ -37,7 +37,7 @@ impl Level {
     }
 
     /// Whether this processor has the level.
-    pub fn is_available(self) -> bool {
+    pub(crate) fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "aarch64")]
@@ -52,7 +52,7 @@ impl Level {
 }
 
 /// The levels that this processor has, weakest first.
-pub fn available() -> impl Iterator<Item = Level> {
+pub(crate) fn available() -> impl Iterator<Item = Level> {
     Level::ALL.into_iter().filter(|level| level.is_available())
 }
 
@@ -60,7 +60,7 @@ static LEVEL: OnceLock<Level> = OnceLock::new();
 
 /// The level in use: the pinned one, else the best that the processor has.
 #[inline]
-pub fn level() -> Level {
+pub(crate) fn level() -> Level {
     *LEVEL.get_or_init(|| available().last().unwrap_or(Level::Scalar))
 }
 
@@ -68,7 +68,7 @@ pub fn level() -> Level {
 ///
 /// # Errors
 /// [`Error::Value`] for an unknown name, a level that the processor lacks, or when another level is already in use.
-pub fn pin(name: &str) -> Result<()> {
+pub(crate) fn pin(name: &str) -> Result<()> {
     let wanted = Level::ALL.into_iter().find(|level| level.name() == name);
     let Some(wanted) = wanted else {
         let names = Level::ALL.map(Level::name).join(", ");
@@ -88,7 +88,7 @@ pub fn pin(name: &str) -> Result<()> {
 
 /// Runs a kernel on the level in use.
 #[inline]
-pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     dispatch_at(level(), kernel)
 }
 
@@ -97,7 +97,7 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 /// # Panics
 /// Where the processor lacks the level.
 #[inline]
-pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         Level::Scalar => Scalar.run(kernel),
         #[cfg(target_arch = "aarch64")]

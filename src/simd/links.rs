@@ -1,7 +1,7 @@
 //! Layer 0: lanes of one register that go to lanes of another, as a product's registers are filled and emptied.
 
 /// Which lanes of one vector replace which of another.
-pub trait Links<S>: Copy {
+pub(crate) trait Links<S>: Copy {
     /// The lanes whose bit is set to lane `place` and those after it; as many fit there.
     fn gathering(s: S, bits: u32, place: usize) -> Self;
 
@@ -11,7 +11,7 @@ pub trait Links<S>: Copy {
 
 /// Links for levels without an instruction for them, which move lanes one by one.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneLinks {
+pub(crate) struct LaneLinks {
     /// Of which lane each is a copy.
     from: [u8; 16],
     /// Bit `i` is set where lane `i` is replaced.

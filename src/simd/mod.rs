@@ -82,25 +82,21 @@ mod scalar;
 mod transpose;
 mod vector;
 
+#[cfg(test)]
+pub(crate) use aes::SoftAes;
+pub(crate) use aes::{Aes, AesKernel, AesLevel, Row, STEP, aes_level, available_aes, dispatch_aes, dispatch_aes_at};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use half::Half;
+pub(crate) use halves::Halves;
+pub(crate) use level::{Level, available, dispatch, dispatch_at, level, pin};
+pub(crate) use links::Links;
 #[cfg(target_arch = "aarch64")]
-pub use aes::AesArm;
-pub use aes::{
-    Aes, AesKernel, AesLevel, MaskOf, Row, STEP, SoftAes, aes_level, available_aes, dispatch_aes, dispatch_aes_at,
-};
-#[cfg(target_arch = "x86_64")]
-pub use aes::{AesNi, Vaes256, Vaes512};
-#[cfg(target_arch = "x86_64")]
-pub use avx2::Avx2;
-#[cfg(target_arch = "x86_64")]
-pub use avx512::Avx512;
-pub use half::Half;
-pub use halves::Halves;
-pub use level::{Level, available, dispatch, dispatch_at, level, pin};
-pub use links::Links;
-#[cfg(target_arch = "aarch64")]
-pub use neon::Neon;
-pub use scalar::Scalar;
-pub use vector::{Element, Kernel, Mask, Simd, V, Vector};
+pub(crate) use neon::Neon;
+pub(crate) use scalar::Scalar;
+pub(crate) use vector::{Element, Kernel, Mask, Simd, V, Vector};
 
 #[cfg(test)]
 mod tests;

@@ -16,12 +16,12 @@ use super::{Kernel, Level, Simd, Vector};
 
 /// Proof that the processor has NEON.
 #[derive(Debug, Clone, Copy)]
-pub struct Neon(());
+pub(crate) struct Neon(());
 
 impl Neon {
     /// The token, where the processor has the instructions.
     #[inline]
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
 }
@@ -58,11 +58,11 @@ impl Simd for Neon {
 
 /// Sixteen `f32`, four a register.
 #[derive(Debug, Clone, Copy)]
-pub struct F32x4x4(pub(super) [float32x4_t; 4]);
+pub(crate) struct F32x4x4(pub(super) [float32x4_t; 4]);
 
 /// Eight `f64`, two a register.
 #[derive(Debug, Clone, Copy)]
-pub struct F64x2x4(pub(super) [float64x2_t; 4]);
+pub(crate) struct F64x2x4(pub(super) [float64x2_t; 4]);
 
 /// An intrinsic on values whose existence proves the level: they come from a token.
 macro_rules! op {

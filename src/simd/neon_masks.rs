@@ -7,11 +7,11 @@ use super::neon::{each, op};
 
 /// Lane mask of `F32x4x4`.
 #[derive(Debug, Clone, Copy)]
-pub struct Mask32(pub(super) [uint32x4_t; 4]);
+pub(crate) struct Mask32(pub(super) [uint32x4_t; 4]);
 
 /// Lane mask of `F64x2x4`.
 #[derive(Debug, Clone, Copy)]
-pub struct Mask64(pub(super) [uint64x2_t; 4]);
+pub(crate) struct Mask64(pub(super) [uint64x2_t; 4]);
 
 /// The complement.
 #[inline(always)]

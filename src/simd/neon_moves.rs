@@ -8,7 +8,7 @@ use super::neon_bits::mask_f32;
 
 /// Which of sixteen lanes of 32 bits, in two halves of two registers, move where.
 #[derive(Clone, Copy)]
-pub struct Moves {
+pub(crate) struct Moves {
     /// For each byte of a register, its place in the half that it comes from; beyond the half where it stays.
     places: [uint8x16_t; 4],
     /// How many lanes of the first half are chosen.

@@ -5,7 +5,7 @@ use super::{Element, Kernel, Level, Mask, Simd, Vector};
 
 /// The token of the scalar level, which every processor has.
 #[derive(Debug, Clone, Copy)]
-pub struct Scalar;
+pub(crate) struct Scalar;
 
 impl Simd for Scalar {
     type F32 = Lanes<f32, 16>;
@@ -22,11 +22,11 @@ impl Simd for Scalar {
 /// `N` lanes in an array.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub struct Lanes<T, const N: usize>([T; N]);
+pub(crate) struct Lanes<T, const N: usize>([T; N]);
 
 /// One bit a lane, `N` lanes.
 #[derive(Debug, Clone, Copy)]
-pub struct LaneBits<const N: usize>(u32);
+pub(crate) struct LaneBits<const N: usize>(u32);
 
 impl<const N: usize> Mask for LaneBits<N> {
     #[inline(always)]

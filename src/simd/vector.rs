@@ -5,7 +5,7 @@ use super::links::Links;
 use crate::aligned::Zeroable;
 
 /// A level's token: proof that the processor has its instructions.
-pub trait Simd: Copy + Send + Sync + 'static {
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Sixteen lanes of `f32`.
     type F32: Vector<Elem = f32, Token = Self>;
     /// Eight lanes of `f64`.
@@ -27,7 +27,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// A computation written once for all levels.
-pub trait Kernel {
+pub(crate) trait Kernel {
     /// What the computation returns.
     type Output;
 
@@ -36,10 +36,12 @@ pub trait Kernel {
 }
 
 /// The vector of `T` on level `S`.
-pub type V<S, T> = <T as Element>::Vector<S>;
+pub(crate) type V<S, T> = <T as Element>::Vector<S>;
 
 /// An element type of the kernels: `f32` or `f64`.
-pub trait Element: Zeroable + Send + Sync + PartialEq + PartialOrd + Default + std::fmt::Debug + 'static {
+pub(crate) trait Element:
+    Zeroable + Send + Sync + PartialEq + PartialOrd + Default + std::fmt::Debug + 'static
+{
     /// The vector of this type on level `S`.
     type Vector<S: Simd>: Vector<Elem = Self, Token = S>;
     /// The unsigned integer of the same width.
@@ -119,7 +121,7 @@ impl Element for f64 {
 }
 
 /// One truth value a lane.
-pub trait Mask: Copy {
+pub(crate) trait Mask: Copy {
     /// Lane-wise and.
     fn and(self, other: Self) -> Self;
     /// Lane-wise or.
@@ -131,7 +133,7 @@ pub trait Mask: Copy {
 }
 
 /// 64 bytes of floating-point lanes. All operations are IEEE 754, rounded once, and lane-wise unless said.
-pub trait Vector: Copy + Send + Sync {
+pub(crate) trait Vector: Copy + Send + Sync {
     /// The type of a lane.
     type Elem: Element;
     /// The level's token.

@@ -25,7 +25,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// The team has the group for itself after a forward pass, and has met since the gradient is there; nobody writes the parameters.
-    pub unsafe fn backward<S: Simd>(
+    pub(crate) unsafe fn backward<S: Simd>(
         &self,
         s: S,
         group: &Group<'_>,

@@ -13,7 +13,7 @@ use crate::parallel::View;
 use crate::simd::{Element, Kernel, Simd};
 
 /// Whether rows of an input can be predicted here: up to three quarters of a panel, of floats, through layers that need no panel.
-pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
+pub(crate) fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool {
     let by_rows = |layer: &Layer| match layer {
         Layer::Dense(_) | Layer::Activation(_) | Layer::Add { .. } => true,
         Layer::Noise(noise) => noise.kind != NoiseKind::ClassicDropout,
@@ -23,17 +23,17 @@ pub fn fits<T: Element>(plan: &Plan, input: &Input<'_, T>, rows: usize) -> bool 
 }
 
 /// Writes the outputs `[row][unit]` of the rows of `x`.
-pub struct Rows<'a, 'b, T: Element> {
+pub(crate) struct Rows<'a, 'b, T: Element> {
     /// The network.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Its parameters; nobody writes them.
-    pub parameters: &'a [View<'b, T>],
+    pub(crate) parameters: &'a [View<'b, T>],
     /// Rows of the data.
-    pub x: &'a [T],
+    pub(crate) x: &'a [T],
     /// How many.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// The outputs.
-    pub out: &'a mut [T],
+    pub(crate) out: &'a mut [T],
 }
 
 impl<T: Real> Kernel for Rows<'_, '_, T> {

@@ -26,7 +26,7 @@ impl<T: Element> Pass<'_, T> {
     ///
     /// # Safety
     /// The team has the group for itself, each member its own features of value `layers.start`; nobody writes the parameters.
-    pub unsafe fn forward<S: Simd>(
+    pub(crate) unsafe fn forward<S: Simd>(
         &self,
         s: S,
         group: &Group<'_>,
@@ -202,11 +202,11 @@ impl<T: Element> Pass<'_, T> {
 }
 
 /// Adds features of a panel to others, element by element.
-pub struct AddPanel<'a, T> {
+pub(crate) struct AddPanel<'a, T> {
     /// The sums.
-    pub values: &'a mut [T],
+    pub(crate) values: &'a mut [T],
     /// What is added.
-    pub other: &'a [T],
+    pub(crate) other: &'a [T],
 }
 
 impl<T: Element> Kernel for AddPanel<'_, T> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::aligned::Lines;
-pub use crate::gemm::scatter::Scatter;
+pub(crate) use crate::gemm::scatter::Scatter;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Columns that are turned at a time: with 16 rows of `f32` (8 of `f64`) 4 KiB, an eighth of a first-level cache.
@@ -11,7 +11,7 @@ const BLOCK: usize = 64;
 
 /// The data set: rows of `width` numbers.
 #[derive(Clone, Copy)]
-pub enum Input<'a, T> {
+pub(crate) enum Input<'a, T> {
     /// In the network's type.
     Float(&'a [T]),
     /// Bytes, widened on the way: a quarter of the memory traffic.
@@ -19,22 +19,22 @@ pub enum Input<'a, T> {
 }
 
 /// Factor and summand of a leading rescaling layer.
-pub type Rescaling<T> = Option<(T, T)>;
+pub(crate) type Rescaling<T> = Option<(T, T)>;
 
 /// Turns rows into one panel.
-pub struct Gather<'a, T, I> {
+pub(crate) struct Gather<'a, T, I> {
     /// The data set.
-    pub input: Input<'a, T>,
+    pub(crate) input: Input<'a, T>,
     /// Numbers of a row.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Those that are gathered.
-    pub columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
     /// Applied on the way.
-    pub rescaling: Rescaling<T>,
+    pub(crate) rescaling: Rescaling<T>,
     /// Row numbers, at most as many as lanes; further lanes become zeros.
-    pub rows: I,
+    pub(crate) rows: I,
     /// These columns of the panel, `[column][lane]`.
-    pub panel: &'a mut [T],
+    pub(crate) panel: &'a mut [T],
 }
 
 impl<T: Element, I: Iterator<Item = usize> + Clone> Kernel for Gather<'_, T, I> {
@@ -91,15 +91,15 @@ fn turn<S: Simd, T: Element>(s: S, rows: &[T], stride: usize, panel: &mut [T]) {
 }
 
 /// Turns some features of a panel into rows, next to each other; the rest of the last vector becomes zeros.
-pub struct ScatterKept<'a, T> {
+pub(crate) struct ScatterKept<'a, T> {
     /// The panel `[width][lane]`.
-    pub panel: &'a [T],
+    pub(crate) panel: &'a [T],
     /// The features, ascending.
-    pub kept: &'a [u32],
+    pub(crate) kept: &'a [u32],
     /// `LANES` rows.
-    pub rows: &'a mut [T],
+    pub(crate) rows: &'a mut [T],
     /// Elements from one row to the next: whole vectors, with room for all features.
-    pub stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl<T: Element> Kernel for ScatterKept<'_, T> {

@@ -17,7 +17,7 @@ const LEAST_ROWS_THIN: f64 = 6.0;
 
 /// Which part of a weight gradient is computed, for which rows of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GradientWork {
+pub(crate) enum GradientWork {
     /// All of it for all rows.
     All,
     /// For groups of so many rows, the inputs that they kept.
@@ -29,7 +29,7 @@ pub enum GradientWork {
 
 impl GradientWork {
     /// What to compute at a step, for a batch of `batch` rows.
-    pub fn new<T: Element>(place: &DensePlace, draws: &[Draw], batch: usize) -> Self {
+    pub(crate) fn new<T: Element>(place: &DensePlace, draws: &[Draw], batch: usize) -> Self {
         let rows = |panels: usize| panels.saturating_mul(T::LANES).min(batch);
         let shared = |noise: Option<usize>| {
             let layer = draws[noise?].noise;
@@ -52,6 +52,6 @@ impl GradientWork {
 }
 
 /// Groups of `size` rows of a batch; the last may be short.
-pub fn groups(size: usize, batch: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn groups(size: usize, batch: usize) -> impl Iterator<Item = Range<usize>> {
     (0..batch).step_by(size).map(move |start| start..batch.min(start + size))
 }

@@ -12,15 +12,15 @@ const JOB_ROWS: usize = 48;
 
 /// Some rows of a kernel.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub(crate) struct Job {
     /// Index among the dense layers.
-    pub dense: usize,
+    pub(crate) dense: usize,
     /// Rows of the kernel.
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
 }
 
 /// The jobs of a plan, in order of the layers.
-pub fn jobs(plan: &Plan) -> Vec<Job> {
+pub(crate) fn jobs(plan: &Plan) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (dense, place) in plan.dense.iter().enumerate() {
         for start in (0..place.inputs).step_by(JOB_ROWS) {
@@ -32,7 +32,7 @@ pub fn jobs(plan: &Plan) -> Vec<Job> {
 
 /// Member `index` of `size`'s contiguous share of the jobs: those whose middle, in elements of gradient, lies in its part
 /// of the whole.
-pub fn share(jobs: &[Job], plan: &Plan, index: usize, size: usize) -> Range<usize> {
+pub(crate) fn share(jobs: &[Job], plan: &Plan, index: usize, size: usize) -> Range<usize> {
     let weight = |job: &Job| job.rows.len() * plan.dense[job.dense].outputs;
     let total: usize = jobs.iter().map(weight).sum();
     let (mut start, mut end, mut before) = (0, 0, 0);

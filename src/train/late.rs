@@ -11,7 +11,7 @@ const VERY_FAR: usize = 1 << 20;
 
 /// Applies a rule, without penalties, to a parameter of which the rows that are asked for belong to the caller.
 #[derive(Clone, Copy)]
-pub struct Late<T, R> {
+pub(crate) struct Late<T, R> {
     rule: R,
     width: usize,
     len: usize,
@@ -21,7 +21,7 @@ pub struct Late<T, R> {
 
 impl<T: Element, R: UpdateRule<T>> Late<T, R> {
     /// The rule of this step for a parameter.
-    pub fn new(rule: R, parameter: &Parameter<'_, T>) -> Self {
+    pub(crate) fn new(rule: R, parameter: &Parameter<'_, T>) -> Self {
         let len = parameter.values.len();
         let values = parameter.values.as_ptr();
         let mut states = [values; STATES];

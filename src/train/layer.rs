@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 /// One layer of a stack.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// `y = x * scale + offset`, before anything else.
     Rescaling {
         /// Factor.
@@ -28,48 +28,48 @@ pub enum Layer {
 
 /// A fully connected layer, without its activation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dense {
+pub(crate) struct Dense {
     /// Outputs.
-    pub units: usize,
+    pub(crate) units: usize,
     /// How the kernel is kept small.
-    pub kernel: Limits,
+    pub(crate) kernel: Limits,
     /// The same for the bias; None where there is no bias.
-    pub bias: Option<Limits>,
+    pub(crate) bias: Option<Limits>,
 }
 
 /// Penalties and constraint of one parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Factor of the sum of magnitudes in the loss.
-    pub l1: f64,
+    pub(crate) l1: f64,
     /// Factor of the sum of squares in the loss.
-    pub l2: f64,
+    pub(crate) l2: f64,
     /// Largest Euclidean norm of a unit's incoming weights (a column of the kernel).
-    pub max_norm: Option<f64>,
+    pub(crate) max_norm: Option<f64>,
 }
 
 impl Limits {
     /// Whether there are penalties.
     #[inline(always)]
-    pub fn decays(&self) -> bool {
+    pub(crate) fn decays(&self) -> bool {
         self.l1 != 0.0 || self.l2 != 0.0
     }
 }
 
 /// A stochastic layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Noise {
+pub(crate) struct Noise {
     /// What is drawn.
-    pub kind: NoiseKind,
+    pub(crate) kind: NoiseKind,
     /// The probability to drop, in [0, 1].
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Which elements share a draw.
-    pub sharing: Sharing,
+    pub(crate) sharing: Sharing,
 }
 
 /// What a stochastic layer does to an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoiseKind {
+pub(crate) enum NoiseKind {
     /// Kept elements are scaled by `1 / (1 - rate)` in training.
     Dropout,
     /// Kept elements stay as they are; all are scaled by `1 - rate` at inference (Srivastava 2014).
@@ -82,7 +82,7 @@ pub enum NoiseKind {
 
 /// Which elements of a batch share one draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
+pub(crate) enum Sharing {
     /// Groups of so many consecutive rows; 1 is standard dropout.
     Rows(usize),
     /// All rows of a batch: noise shape `(1, None)`.
@@ -93,7 +93,7 @@ pub enum Sharing {
 
 impl Sharing {
     /// Whether rows have masks in common.
-    pub fn is_of_rows(self) -> bool {
+    pub(crate) fn is_of_rows(self) -> bool {
         match self {
             Self::Rows(rows) => rows > 1,
             Self::Batch => true,
@@ -102,7 +102,7 @@ impl Sharing {
     }
 
     /// The same among a batch of `rows` rows, where one group that holds them all is the batch.
-    pub fn among(self, rows: usize) -> Self {
+    pub(crate) fn among(self, rows: usize) -> Self {
         match self {
             Self::Rows(group) if group >= rows && group > 1 => Self::Batch,
             other => other,
@@ -113,7 +113,7 @@ impl Sharing {
 impl Noise {
     /// # Errors
     /// [`Error::Value`] for a rate outside [0, 1], and for rate 1 with Gaussian noise.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let highest_is_open = self.kind == NoiseKind::GaussianDropout;
         if !(0.0..=1.0).contains(&self.rate) || (highest_is_open && self.rate == 1.0) {
             let range = if highest_is_open { "[0, 1)" } else { "[0, 1]" };
@@ -127,7 +127,7 @@ impl Noise {
 
     /// How many consecutive panels of `lanes` rows have one mask, counted from the start of a batch; None where rows of
     /// a panel differ.
-    pub fn panels_per_mask(&self, lanes: usize) -> Option<usize> {
+    pub(crate) fn panels_per_mask(&self, lanes: usize) -> Option<usize> {
         match self.sharing {
             Sharing::Rows(rows) => rows.is_multiple_of(lanes).then_some(rows / lanes),
             Sharing::Batch => Some(usize::MAX),
@@ -136,7 +136,7 @@ impl Noise {
     }
 
     /// The number of the first draw of batch row `row`, and how many it has, for `width` features.
-    pub fn draws(&self, row: usize, width: usize) -> (u64, usize) {
+    pub(crate) fn draws(&self, row: usize, width: usize) -> (u64, usize) {
         match self.sharing {
             Sharing::Rows(rows) => ((row / rows) as u64 * width as u64, width),
             Sharing::Batch => (0, width),

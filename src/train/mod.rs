@@ -9,26 +9,26 @@
 //! * [`loss`], [`optimizer`]: their formulas.
 //! * [`workspace`]: the buffers.
 
-pub mod backward;
-pub mod few_rows;
-pub mod forward;
-pub mod gather;
-pub mod gradient_work;
-pub mod jobs;
-pub mod late;
-pub mod layer;
-pub mod loss;
-pub mod noise;
-pub mod optimizer;
-pub mod own;
-pub mod pass;
-pub mod phase_two;
-pub mod plan;
-pub mod predict;
-pub mod run;
-pub mod skip;
-pub mod update;
-pub mod workspace;
+pub(crate) mod backward;
+pub(crate) mod few_rows;
+pub(crate) mod forward;
+pub(crate) mod gather;
+pub(crate) mod gradient_work;
+pub(crate) mod jobs;
+pub(crate) mod late;
+pub(crate) mod layer;
+pub(crate) mod loss;
+pub(crate) mod noise;
+pub(crate) mod optimizer;
+pub(crate) mod own;
+pub(crate) mod pass;
+pub(crate) mod phase_two;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod run;
+pub(crate) mod skip;
+pub(crate) mod update;
+pub(crate) mod workspace;
 
 #[cfg(test)]
 mod tests;

@@ -9,29 +9,29 @@ use crate::rng::{Key, Threshold, domain, keep_bits, normals};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Features whose decisions share a word.
-pub const WORD: usize = 32;
+pub(crate) const WORD: usize = 32;
 
 /// One stochastic layer at one step.
 #[derive(Clone, Copy)]
-pub struct Draw {
+pub(crate) struct Draw {
     /// The layer, with the rate of this step.
-    pub noise: Noise,
+    pub(crate) noise: Noise,
     /// Its key, at this step.
-    pub key: Key,
+    pub(crate) key: Key,
 }
 
 /// What a draw leaves behind for the passes over a panel: decisions, or factors.
 #[derive(Clone, Copy)]
-pub struct Drawn<'a, T: Element> {
+pub(crate) struct Drawn<'a, T: Element> {
     /// `[width / 32][lane]`
-    pub bits: &'a [T::Bits],
+    pub(crate) bits: &'a [T::Bits],
     /// `[width][lane]`, used by Gaussian noise only.
-    pub factors: &'a [T],
+    pub(crate) factors: &'a [T],
 }
 
 impl Draw {
     /// Draws for the rows of one panel, the first of which is row `first` of the batch: bits, or factors, as in [`Drawn`].
-    pub fn draw<T: Element>(
+    pub(crate) fn draw<T: Element>(
         &self,
         first: usize,
         width: usize,
@@ -70,7 +70,7 @@ impl Draw {
     }
 
     /// Applies the draw to the features of a panel from `first` on, in place.
-    pub fn forward<S: Simd, T: Element>(&self, s: S, first: usize, values: &mut [T], drawn: Drawn<'_, T>) {
+    pub(crate) fn forward<S: Simd, T: Element>(&self, s: S, first: usize, values: &mut [T], drawn: Drawn<'_, T>) {
         let (rate, bits) = (self.noise.rate, drawn.bits);
         match self.noise.kind {
             NoiseKind::GaussianDropout => s.run(Multiply { values, factors: &drawn.factors[first * T::LANES..] }),
@@ -81,7 +81,7 @@ impl Draw {
     }
 
     /// Turns the gradient of the output of [`Draw::forward`] into that of its input, in place.
-    pub fn backward<S: Simd, T: Element>(&self, s: S, first: usize, gradient: &mut [T], drawn: Drawn<'_, T>) {
+    pub(crate) fn backward<S: Simd, T: Element>(&self, s: S, first: usize, gradient: &mut [T], drawn: Drawn<'_, T>) {
         if self.noise.kind == NoiseKind::AlphaDropout {
             let rule = Scale::alpha_gradient(self.noise.rate);
             return s.run(Masked { values: gradient, first, bits: drawn.bits, rule });
@@ -136,11 +136,11 @@ impl<T: Element> Kernel for Multiply<'_, T> {
 }
 
 /// Multiplies a panel in place: inference through a [`NoiseKind::ClassicDropout`].
-pub struct Rescale<'a, T> {
+pub(crate) struct Rescale<'a, T> {
     /// The panel.
-    pub values: &'a mut [T],
+    pub(crate) values: &'a mut [T],
     /// The factor.
-    pub scale: T,
+    pub(crate) scale: T,
 }
 
 impl<T: Element> Kernel for Rescale<'_, T> {

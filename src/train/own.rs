@@ -12,7 +12,7 @@ use crate::simd::Element;
 
 /// The features, of `width`, of member `index` of `size`: whole vectors, but for the last, and where shares differ earlier members have
 /// more, since they start first.
-pub fn own<T: Element>(width: usize, index: usize, size: usize) -> Range<usize> {
+pub(crate) fn own<T: Element>(width: usize, index: usize, size: usize) -> Range<usize> {
     let border = |i: usize| match i {
         _ if i == size => width,
         _ => ((2 * i * width + size * T::LANES) / (2 * size * T::LANES) * T::LANES).min(width),
@@ -25,7 +25,7 @@ const WORTH: usize = 1 << 16;
 
 /// The layers before this one are passed by features. It is the first dense layer after which no kernel is worth owning: from there on
 /// each member takes its own panels through the network, there and back, without meeting others.
-pub fn by_features(plan: &Plan) -> usize {
+pub(crate) fn by_features(plan: &Plan) -> usize {
     let worth = |place: &DensePlace| place.inputs * place.outputs >= WORTH;
     match plan.dense.iter().rposition(worth) {
         Some(last) => plan.dense.get(last + 1).map_or(plan.layers.len(), |next| next.layer),
@@ -42,7 +42,7 @@ const WIDE: usize = 128;
 
 /// Cuts the `width` outputs of a layer into pieces, each of features of one member, in ascending order: `size` members add to a piece one
 /// after another.
-pub fn pieces<T: Element>(width: usize, size: usize) -> Vec<Range<usize>> {
+pub(crate) fn pieces<T: Element>(width: usize, size: usize) -> Vec<Range<usize>> {
     if size == 1 {
         return columns_of_blocks::<T>(width);
     }

@@ -13,61 +13,61 @@ use crate::parallel::{Member, View};
 use crate::simd::{Element, Simd};
 
 /// One batch of a run.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// Row numbers in the data set.
-    pub rows: &'a [i64],
+    pub(crate) rows: &'a [i64],
     /// Place of the first row in the run.
-    pub first: usize,
+    pub(crate) first: usize,
     /// Its stochastic layers.
-    pub draws: &'a [Draw],
+    pub(crate) draws: &'a [Draw],
 }
 
 impl Batch<'_> {
     /// The row numbers of a panel.
-    pub fn lanes<T: Element>(&self, panel: usize) -> &[i64] {
+    pub(crate) fn lanes<T: Element>(&self, panel: usize) -> &[i64] {
         let first = panel * T::LANES;
         &self.rows[first..self.rows.len().min(first + T::LANES)]
     }
 }
 
 /// Panels that a team takes through the network together.
-pub struct Group<'a> {
+pub(crate) struct Group<'a> {
     /// The panels.
-    pub panels: Range<usize>,
+    pub(crate) panels: Range<usize>,
     /// Which row of its batch is the first of the first panel.
-    pub first_row: usize,
+    pub(crate) first_row: usize,
     /// The member of the team.
-    pub member: &'a Member<'a>,
+    pub(crate) member: &'a Member<'a>,
 }
 
 impl Group<'_> {
     /// The features, of `width`, that are this member's.
-    pub fn own<T: Element>(&self, width: usize) -> Range<usize> {
+    pub(crate) fn own<T: Element>(&self, width: usize) -> Range<usize> {
         own::<T>(width, self.member.index, self.member.size)
     }
 
     /// The panels that are this member's, for a pass that it makes alone.
-    pub fn mine<'m, T: Element>(&self, alone: &'m Member<'m>) -> Group<'m> {
+    pub(crate) fn mine<'m, T: Element>(&self, alone: &'m Member<'m>) -> Group<'m> {
         let panels = self.share();
         let first_row = self.first_row + (panels.start - self.panels.start) * T::LANES;
         Group { panels, first_row, member: alone }
     }
 
     /// The panels that are this member's where whole panels are.
-    pub fn share(&self) -> Range<usize> {
+    pub(crate) fn share(&self) -> Range<usize> {
         let share = self.member.share(self.panels.len());
         self.panels.start + share.start..self.panels.start + share.end
     }
 }
 
 /// A network with its parameters and buffers in the hands of a team.
-pub struct Pass<'a, T: Element> {
+pub(crate) struct Pass<'a, T: Element> {
     /// The network.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Kernels and biases; nobody writes them in phase one.
-    pub parameters: Vec<View<'a, T>>,
+    pub(crate) parameters: Vec<View<'a, T>>,
     /// Values, decisions, gradients.
-    pub buffers: Buffers<'a, T>,
+    pub(crate) buffers: Buffers<'a, T>,
 }
 
 impl<'a, T: Element> Pass<'a, T> {
@@ -83,7 +83,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// The caller has them for itself, and holds no other reference into them.
-    pub unsafe fn value(&self, value: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
+    pub(crate) unsafe fn value(&self, value: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
         let start = panel * self.plan.widths[value];
         let buffer = &self.buffers.values[self.plan.buffer_of[value]];
         // SAFETY: the caller's promise.
@@ -94,7 +94,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// As [`Pass::value`], for both.
-    pub unsafe fn moved(&self, layer: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
+    pub(crate) unsafe fn moved(&self, layer: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
         // SAFETY: the caller's promise; the two buffers differ where both are borrowed.
         unsafe {
             let moved = self.value(layer + 1, panel, features.clone());
@@ -107,12 +107,12 @@ impl<'a, T: Element> Pass<'a, T> {
 
     /// The layer whose rows have room for the gradient of value `value`: the dense layer that made it, but for layers that keep its width.
     /// None where no layer below has parameters.
-    pub fn room(&self, value: usize) -> Option<usize> {
+    pub(crate) fn room(&self, value: usize) -> Option<usize> {
         self.plan.dense.iter().rposition(|place| place.layer < value)
     }
 
     /// Elements from one panel to the next in the rows of dense layer number `room`.
-    pub fn room_stride(&self, room: usize) -> usize {
+    pub(crate) fn room_stride(&self, room: usize) -> usize {
         T::LANES * row_stride::<T>(self.plan.dense[room].outputs)
     }
 
@@ -120,7 +120,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// As [`Pass::value`].
-    pub unsafe fn gradient(&self, room: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
+    pub(crate) unsafe fn gradient(&self, room: usize, panel: usize, features: Range<usize>) -> &'a mut [T] {
         let start = panel * self.room_stride(room);
         // SAFETY: the caller's promise.
         unsafe { self.buffers.rows[room].part(start + features.start * T::LANES..start + features.end * T::LANES) }
@@ -130,7 +130,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// The caller has them for itself.
-    pub unsafe fn gather<S: Simd>(
+    pub(crate) unsafe fn gather<S: Simd>(
         &self,
         s: S,
         input: Input<'_, T>,
@@ -148,7 +148,7 @@ impl<'a, T: Element> Pass<'a, T> {
     ///
     /// # Safety
     /// Nobody reads what was drawn for the group before.
-    pub unsafe fn draw(&self, group: &Group<'_>, layers: &Range<usize>, draws: &[Draw], words: &mut [u32]) {
+    pub(crate) unsafe fn draw(&self, group: &Group<'_>, layers: &Range<usize>, draws: &[Draw], words: &mut [u32]) {
         let inside = self.plan.noise.iter().enumerate().filter(|(_, layer)| layers.contains(layer));
         for (index, &layer) in inside {
             let (draw, width) = (&draws[index], self.plan.widths[layer]);
@@ -171,13 +171,13 @@ impl<'a, T: Element> Pass<'a, T> {
     }
 
     /// The number of a dense layer among its kind, and its place.
-    pub fn dense_place(&self, layer: usize) -> (usize, &DensePlace) {
+    pub(crate) fn dense_place(&self, layer: usize) -> (usize, &DensePlace) {
         let mut all = self.plan.dense.iter().enumerate();
         all.find(|(_, place)| place.layer == layer).expect("`dense` lists all dense layers")
     }
 
     /// The number of a stochastic layer among its kind.
-    pub fn noise_index(&self, layer: usize) -> usize {
+    pub(crate) fn noise_index(&self, layer: usize) -> usize {
         self.plan.noise.iter().position(|&noise| noise == layer).expect("`noise` lists all stochastic layers")
     }
 }

@@ -18,33 +18,33 @@ use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
 /// Whole gradients and their sums of squares, for [`NormClip`].
-pub struct Whole<'a, T> {
+pub(crate) struct Whole<'a, T> {
     /// The bound.
-    pub clip: NormClip,
+    pub(crate) clip: NormClip,
     /// The gradient of each parameter.
-    pub gradients: Vec<Shared<'a, T>>,
+    pub(crate) gradients: Vec<Shared<'a, T>>,
     /// Two numbers a job: sum of squares of its kernel rows, and of the bias if it does one.
-    pub squares: Shared<'a, f64>,
+    pub(crate) squares: Shared<'a, f64>,
 }
 
 /// What phase two works on.
-pub struct PhaseTwo<'a, 'b, S, T: Element> {
+pub(crate) struct PhaseTwo<'a, 'b, S, T: Element> {
     /// The level.
-    pub s: S,
+    pub(crate) s: S,
     /// Values and output gradients of the batch.
-    pub pass: &'a Pass<'b, T>,
+    pub(crate) pass: &'a Pass<'b, T>,
     /// The parameters.
-    pub parameters: &'a [Parameter<'b, T>],
+    pub(crate) parameters: &'a [Parameter<'b, T>],
     /// Where gradients are kept, if clipping needs them whole.
-    pub whole: Option<&'a Whole<'b, T>>,
+    pub(crate) whole: Option<&'a Whole<'b, T>>,
     /// Rows of kernels whose squares are summed together.
-    pub jobs: &'a [Job],
+    pub(crate) jobs: &'a [Job],
     /// Those that this member sums.
-    pub mine: Range<usize>,
+    pub(crate) mine: Range<usize>,
     /// The member.
-    pub member: &'a Member<'a>,
+    pub(crate) member: &'a Member<'a>,
     /// The batch.
-    pub batch: &'a Batch<'a>,
+    pub(crate) batch: &'a Batch<'a>,
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {

@@ -11,51 +11,51 @@ use crate::error::{Error, Result};
 
 /// A dense layer's place in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DensePlace {
+pub(crate) struct DensePlace {
     /// Index among the layers.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Inputs.
-    pub inputs: usize,
+    pub(crate) inputs: usize,
     /// Outputs.
-    pub outputs: usize,
+    pub(crate) outputs: usize,
     /// Index of the kernel among the parameters.
-    pub kernel: usize,
+    pub(crate) kernel: usize,
     /// Index of the bias among the parameters.
-    pub bias: Option<usize>,
+    pub(crate) bias: Option<usize>,
     /// The stochastic layer, by its number, that drops inputs of this layer.
-    pub input_noise: Option<usize>,
+    pub(crate) input_noise: Option<usize>,
     /// The one that drops its outputs, directly or after an activation.
-    pub output_noise: Option<usize>,
+    pub(crate) output_noise: Option<usize>,
 }
 
 /// A stack of layers with its values and memory laid out.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The layers.
-    pub layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer>,
     /// Features of each value; one more than layers.
-    pub widths: Vec<usize>,
+    pub(crate) widths: Vec<usize>,
     /// The buffer in which each value lies.
-    pub buffer_of: Vec<usize>,
+    pub(crate) buffer_of: Vec<usize>,
     /// Features of each buffer.
-    pub buffers: Vec<usize>,
+    pub(crate) buffers: Vec<usize>,
     /// The dense layers, in order.
-    pub dense: Vec<DensePlace>,
+    pub(crate) dense: Vec<DensePlace>,
     /// Indices of the stochastic layers, in order.
-    pub noise: Vec<usize>,
+    pub(crate) noise: Vec<usize>,
     /// Lengths of the parameters.
-    pub parameters: Vec<usize>,
+    pub(crate) parameters: Vec<usize>,
     /// The values that later sums take.
-    pub sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
 }
 
 /// A value that sums take beside the chain: its gradient has several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     /// Its number.
-    pub value: usize,
+    pub(crate) value: usize,
     /// The last layer that takes it, whose part of the gradient comes first.
-    pub last: usize,
+    pub(crate) last: usize,
 }
 
 impl Plan {
@@ -64,7 +64,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Value`] for a size of zero, a rate out of range, a rescaling that is not the first layer, or a sum of
     /// values that are not there or have other widths.
-    pub fn new(layers: Vec<Layer>, inputs: usize) -> Result<Self> {
+    pub(crate) fn new(layers: Vec<Layer>, inputs: usize) -> Result<Self> {
         if inputs == 0 {
             return Err(Error::value("input_size must be a positive integer. Received: input_size=0"));
         }
@@ -108,7 +108,7 @@ impl Plan {
     }
 
     /// The number of a value among those that sums take.
-    pub fn source(&self, value: usize) -> Option<usize> {
+    pub(crate) fn source(&self, value: usize) -> Option<usize> {
         self.sources.iter().position(|source| source.value == value)
     }
 
@@ -215,23 +215,23 @@ impl Plan {
     }
 
     /// Features of the output.
-    pub fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.widths[self.layers.len()]
     }
 
     /// The widest value.
-    pub fn widest(&self) -> usize {
+    pub(crate) fn widest(&self) -> usize {
         self.widths.iter().copied().max().unwrap_or(0)
     }
 
     /// The widest value of which a gradient is computed: those after the first dense layer.
-    pub fn widest_gradient(&self) -> usize {
+    pub(crate) fn widest_gradient(&self) -> usize {
         let first = self.dense.first().map_or(0, |dense| dense.layer + 1);
         self.widths[first..].iter().copied().max().unwrap_or(0)
     }
 
     /// The noise of stochastic layer number `index`.
-    pub fn noise_layer(&self, index: usize) -> &Noise {
+    pub(crate) fn noise_layer(&self, index: usize) -> &Noise {
         match &self.layers[self.noise[index]] {
             Layer::Noise(noise) => noise,
             _ => unreachable!("`noise` lists stochastic layers"),
@@ -239,7 +239,7 @@ impl Plan {
     }
 
     /// The first stochastic layer that comes before any other; inference is the same for all draws up to there.
-    pub fn first_noise(&self) -> Option<usize> {
+    pub(crate) fn first_noise(&self) -> Option<usize> {
         self.noise.first().copied()
     }
 }

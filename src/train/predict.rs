@@ -20,32 +20,32 @@ use crate::rng::Key;
 use crate::simd::{Element, Kernel, Simd, dispatch};
 
 /// Rows to predict.
-pub struct Predict<'a, T: Element> {
+pub(crate) struct Predict<'a, T: Element> {
     /// The network.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Its parameters.
-    pub parameters: Vec<View<'a, T>>,
+    pub(crate) parameters: Vec<View<'a, T>>,
     /// The data.
-    pub input: Input<'a, T>,
+    pub(crate) input: Input<'a, T>,
     /// Rows of it.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// A key for each stochastic layer, for predictions as in training.
-    pub keys: Option<&'a [Key]>,
+    pub(crate) keys: Option<&'a [Key]>,
     /// Rates that replace the layers' own.
-    pub rates: Option<&'a [f64]>,
+    pub(crate) rates: Option<&'a [f64]>,
 }
 
 /// Running mean and sum of squared deviations, `[row][unit]` each (Welford 1962).
 #[derive(Clone, Copy)]
-pub struct Moments<'a> {
+pub(crate) struct Moments<'a> {
     /// Mean of the samples so far.
-    pub mean: Shared<'a, f64>,
+    pub(crate) mean: Shared<'a, f64>,
     /// Sum of their squared deviations from it.
-    pub m2: Shared<'a, f64>,
+    pub(crate) m2: Shared<'a, f64>,
     /// Samples to add: their numbers are the steps of their keys.
-    pub first: u64,
+    pub(crate) first: u64,
     /// How many.
-    pub count: u64,
+    pub(crate) count: u64,
 }
 
 /// What is done with the outputs.
@@ -56,7 +56,7 @@ enum Job<'a, T> {
 
 impl<'a, T: Real> Predict<'a, T> {
     /// Writes the outputs, `[row][unit]`.
-    pub fn outputs(self, out: &'a mut [T]) {
+    pub(crate) fn outputs(self, out: &'a mut [T]) {
         assert_eq!(out.len(), self.rows * self.plan.outputs());
         if let (None, Input::Float(x), true) =
             (self.keys, self.input, few_rows::fits(self.plan, &self.input, self.rows))
@@ -71,7 +71,7 @@ impl<'a, T: Real> Predict<'a, T> {
     ///
     /// # Panics
     /// Without keys, or where the moments have another shape.
-    pub fn moments(self, moments: Moments<'a>) {
+    pub(crate) fn moments(self, moments: Moments<'a>) {
         assert!(self.keys.is_some() && moments.mean.len() == self.rows * self.plan.outputs());
         assert_eq!(moments.mean.len(), moments.m2.len());
         dispatch(Run { predict: self, job: Job::Moments(moments) });

@@ -38,53 +38,53 @@ use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 const GROUP: usize = 16;
 
 /// A run of batches: what to train on, and how.
-pub struct Run<'a, T: Element> {
+pub(crate) struct Run<'a, T: Element> {
     /// The network.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Its parameters with the optimizer's slots.
-    pub parameters: Vec<Parameter<'a, T>>,
+    pub(crate) parameters: Vec<Parameter<'a, T>>,
     /// The data set.
-    pub input: Input<'a, T>,
+    pub(crate) input: Input<'a, T>,
     /// Its labels or targets.
-    pub targets: Targets<'a, T>,
+    pub(crate) targets: Targets<'a, T>,
     /// A weight for each row of the data set.
-    pub weights: Option<&'a [T]>,
+    pub(crate) weights: Option<&'a [T]>,
     /// The rows of the run, in order: all batches have `batch_size`, but for the last.
-    pub order: &'a [i64],
+    pub(crate) order: &'a [i64],
     /// Rows of a batch.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// The loss.
-    pub loss: Loss,
+    pub(crate) loss: Loss,
     /// The optimizer.
-    pub optimizer: Optimizer,
+    pub(crate) optimizer: Optimizer,
     /// Clipping that needs whole gradients.
-    pub clip: Option<NormClip>,
+    pub(crate) clip: Option<NormClip>,
     /// A learning rate for each batch.
-    pub learning_rates: &'a [f64],
+    pub(crate) learning_rates: &'a [f64],
     /// A key for each stochastic layer; its step is replaced.
-    pub keys: &'a [Key],
+    pub(crate) keys: &'a [Key],
     /// Rates `[batch][stochastic layer]` that replace the layers' own.
-    pub rates: Option<&'a [f64]>,
+    pub(crate) rates: Option<&'a [f64]>,
     /// Batches that the optimizer has seen before.
-    pub first_step: u64,
+    pub(crate) first_step: u64,
     /// Where each step that was applied is counted at once, so that whoever looks between two calls finds weights and counter of one
     /// step.
-    pub counter: Option<&'a AtomicU64>,
+    pub(crate) counter: Option<&'a AtomicU64>,
     /// Receives the outputs `[row of the run][unit]`.
-    pub predictions: Option<Shared<'a, T>>,
+    pub(crate) predictions: Option<Shared<'a, T>>,
     /// The run ends after the batch in which this has passed.
-    pub budget: Duration,
+    pub(crate) budget: Duration,
 }
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Batches done.
-    pub batches: usize,
+    pub(crate) batches: usize,
     /// Sum over rows of weighted losses, penalties counted once a row.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// Rows whose label was predicted.
-    pub correct: u64,
+    pub(crate) correct: u64,
 }
 
 impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
@@ -92,7 +92,7 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
     ///
     /// # Errors
     /// [`Error::FloatingPoint`] where a batch's loss is not finite; parameters are then those before that batch.
-    pub fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
+    pub(crate) fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
         self.train_at(level(), workspace)
     }
 
@@ -100,7 +100,7 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
     ///
     /// # Errors
     /// As [`Run::train`].
-    pub fn train_at(&self, level: Level, workspace: &mut Workspace<T>) -> Result<Progress> {
+    pub(crate) fn train_at(&self, level: Level, workspace: &mut Workspace<T>) -> Result<Progress> {
         dispatch_at(level, Train { run: self, workspace })
     }
 

@@ -18,7 +18,7 @@ const LEAST_SAVED: f64 = 0.25;
 
 /// The stochastic layers whose dropped units the products of a dense layer leave out, and for how many panels they
 /// stay the same.
-pub struct Skip {
+pub(crate) struct Skip {
     inputs: Option<usize>,
     outputs: Option<usize>,
     panels: usize,
@@ -26,7 +26,7 @@ pub struct Skip {
 
 impl Skip {
     /// What to leave out at a step; None where nothing is.
-    pub fn new<T: Element>(place: &DensePlace, draws: &[Draw]) -> Option<Self> {
+    pub(crate) fn new<T: Element>(place: &DensePlace, draws: &[Draw]) -> Option<Self> {
         let (mut panels, mut left) = (usize::MAX, 1.0);
         let mut side = |noise: Option<usize>| {
             let layer = draws[noise?].noise;
@@ -42,7 +42,7 @@ impl Skip {
     ///
     /// # Safety
     /// They were drawn, and nobody draws for them meanwhile.
-    pub unsafe fn runs<'a, T: Element>(
+    pub(crate) unsafe fn runs<'a, T: Element>(
         &self,
         buffers: &Buffers<'a, T>,
         place: &DensePlace,
@@ -70,17 +70,17 @@ impl Skip {
 }
 
 /// The first of `panels` that shares the mask of one of them; the first of all is number `first` of its batch.
-pub fn mask_start<T: Element>(draw: &Draw, panels: &Range<usize>, first: usize, panel: usize) -> usize {
+pub(crate) fn mask_start<T: Element>(draw: &Draw, panels: &Range<usize>, first: usize, panel: usize) -> usize {
     let shared = draw.noise.panels_per_mask(T::LANES).unwrap_or(1);
     panel.saturating_sub((first + panel - panels.start) % shared).max(panels.start)
 }
 
 /// Panels with the same masks, and the inputs and outputs of a dense layer that take part for them.
-pub struct KeptRun<'a> {
+pub(crate) struct KeptRun<'a> {
     /// The panels.
-    pub panels: Range<usize>,
+    pub(crate) panels: Range<usize>,
     /// Inputs.
-    pub inputs: &'a Kept,
+    pub(crate) inputs: &'a Kept,
     /// Outputs.
-    pub outputs: &'a Kept,
+    pub(crate) outputs: &'a Kept,
 }

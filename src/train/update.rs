@@ -13,15 +13,15 @@ use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Level, Mask, Simd, V, Vector};
 
 /// A parameter with its optimizer state, in the hands of a team: rows of it belong to one member in phase two.
-pub struct Parameter<'a, T> {
+pub(crate) struct Parameter<'a, T> {
     /// The values, `[rows, columns]`; a bias is one row.
-    pub values: Shared<'a, T>,
+    pub(crate) values: Shared<'a, T>,
     /// Columns.
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// The optimizer's slots.
-    pub states: Vec<Shared<'a, T>>,
+    pub(crate) states: Vec<Shared<'a, T>>,
     /// Penalties and constraint.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 /// The gradient of the penalties: `l1 · sign(w) + 2 · l2 · w`.
@@ -45,13 +45,13 @@ impl<X: Vector> Decay<X> {
 }
 
 /// Applies pieces of gradient to a parameter.
-pub struct Direct<'a, 'b, S, T, R> {
+pub(crate) struct Direct<'a, 'b, S, T, R> {
     /// The level.
-    pub s: S,
+    pub(crate) s: S,
     /// The optimizer at this step.
-    pub rule: R,
+    pub(crate) rule: R,
     /// The parameter.
-    pub parameter: &'a Parameter<'b, T>,
+    pub(crate) parameter: &'a Parameter<'b, T>,
 }
 
 /// Elements of a parameter above which its lines are asked for ahead: smaller ones, with some state, stay in the
@@ -111,17 +111,17 @@ impl<T: Element> Kernel for Expect<'_, '_, T> {
 }
 
 /// One piece applied.
-pub struct Apply<'a, 'b, 'c, T, R> {
+pub(crate) struct Apply<'a, 'b, 'c, T, R> {
     /// The optimizer at this step.
-    pub rule: R,
+    pub(crate) rule: R,
     /// The parameter.
-    pub parameter: &'a Parameter<'b, T>,
+    pub(crate) parameter: &'a Parameter<'b, T>,
     /// Multiplies the gradient (clipping by a norm).
-    pub scale: Option<T>,
+    pub(crate) scale: Option<T>,
     /// Penalties whose gradient is still to be added.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The gradient.
-    pub piece: Piece<'c, T>,
+    pub(crate) piece: Piece<'c, T>,
 }
 
 impl<T: Element, R: UpdateRule<T>> Kernel for Apply<'_, '_, '_, T, R> {
@@ -249,13 +249,13 @@ unsafe fn put<S: Simd, T: Element, const WHOLE: bool>(vector: V<S, T>, p: *mut T
 }
 
 /// Keeps a gradient, that of the penalties included.
-pub struct Store<'a, 'b, S, T> {
+pub(crate) struct Store<'a, 'b, S, T> {
     /// The level.
-    pub s: S,
+    pub(crate) s: S,
     /// The parameter, whose shape the gradient has.
-    pub parameter: &'a Parameter<'b, T>,
+    pub(crate) parameter: &'a Parameter<'b, T>,
     /// Where the gradient goes.
-    pub gradient: Shared<'b, T>,
+    pub(crate) gradient: Shared<'b, T>,
 }
 
 impl<S: Simd, T: Element> Sink<T> for Store<'_, '_, S, T> {
@@ -297,7 +297,7 @@ impl<T: Element> Kernel for Keep<'_, '_, '_, T> {
 }
 
 /// The sum of squares by sixteen (`f64`: eight) fixed lanes and one fixed tree.
-pub struct SumOfSquares<'a, T>(pub &'a [T]);
+pub(crate) struct SumOfSquares<'a, T>(pub(crate) &'a [T]);
 
 impl<T: Element + std::ops::Add<Output = T>> Kernel for SumOfSquares<'_, T> {
     type Output = f64;
@@ -314,21 +314,21 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for SumOfSquares<'_, T> {
 }
 
 /// The penalty of some weights in the loss, summed in ascending order.
-pub fn penalty<T: Element>(values: &[T], limits: Limits) -> f64 {
+pub(crate) fn penalty<T: Element>(values: &[T], limits: Limits) -> f64 {
     values.iter().map(|w| w.to_f64()).map(|w| limits.l1 * w.abs() + limits.l2 * w * w).sum()
 }
 
 /// Scales columns whose Euclidean norm exceeds `max_norm` down to it (Srivastava 2014, section 5.1), by Keras' formula:
 /// `w · min(norm, max_norm) / (norm + 1e-7)`.
-pub struct MaxNorm<'a, 'b, T> {
+pub(crate) struct MaxNorm<'a, 'b, T> {
     /// The parameter.
-    pub parameter: &'a Parameter<'b, T>,
+    pub(crate) parameter: &'a Parameter<'b, T>,
     /// Elements of a row: those of a kernel `[inputs, units]`, 1 for a bias, which is one column.
-    pub width: usize,
+    pub(crate) width: usize,
     /// The columns to look at.
-    pub columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
     /// The bound.
-    pub max_norm: f64,
+    pub(crate) max_norm: f64,
 }
 
 impl<T: Element> Kernel for MaxNorm<'_, '_, T> {

@@ -11,9 +11,9 @@ use crate::parallel::{Shared, TeamPolicy};
 use crate::simd::Element;
 
 /// Buffers for batches of up to `panels` panels and teams of up to `members` threads.
-pub struct Workspace<T: Element> {
+pub(crate) struct Workspace<T: Element> {
     /// Panels that fit.
-    pub panels: usize,
+    pub(crate) panels: usize,
     values: Vec<Aligned<T>>,
     bits: Vec<Aligned<T::Bits>>,
     factors: Vec<Aligned<T>>,
@@ -28,41 +28,41 @@ pub struct Workspace<T: Element> {
     skips: Vec<Aligned<T>>,
     locals: Vec<Local<T>>,
     /// How many members are worth it, by what batches took.
-    pub policy: TeamPolicy,
+    pub(crate) policy: TeamPolicy,
 }
 
 /// What each thread has for itself.
-pub struct Local<T: Element> {
+pub(crate) struct Local<T: Element> {
     /// The gradient of a value of one panel.
-    pub panel: Aligned<T>,
+    pub(crate) panel: Aligned<T>,
     /// What the forward pass needs.
-    pub scratch: Scratch<T>,
+    pub(crate) scratch: Scratch<T>,
 }
 
 /// What a thread needs for the forward pass, and nobody after it.
-pub struct Scratch<T> {
+pub(crate) struct Scratch<T> {
     /// Decisions of one row.
-    pub words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
     /// The part of a kernel that dropout kept; empty until a product leaves something out.
-    pub packed: Vec<T>,
+    pub(crate) packed: Vec<T>,
 }
 
 impl<T> Scratch<T> {
     /// For the layers of a plan.
-    pub fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self { words: vec![0; plan.widest().div_ceil(WORD)], packed: Vec::new() }
     }
 }
 
 /// Elements from one row of the gradients of `outputs` features to the next: whole cache lines, an odd number of them,
 /// so that a column block of many rows does not fall into a few sets of the cache.
-pub fn row_stride<T: Element>(outputs: usize) -> usize {
+pub(crate) fn row_stride<T: Element>(outputs: usize) -> usize {
     (outputs.div_ceil(T::LANES) | 1) * T::LANES
 }
 
 impl<T: Element> Workspace<T> {
     /// Buffers for a plan; those that only training needs are empty unless `training`.
-    pub fn new(plan: &Plan, panels: usize, members: usize, training: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, panels: usize, members: usize, training: bool) -> Self {
         let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
         let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
         let shares = noise().any(|(noise, _)| noise.sharing.is_of_rows());
@@ -88,12 +88,12 @@ impl<T: Element> Workspace<T> {
     }
 
     /// Threads that have locals.
-    pub fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.locals.len()
     }
 
     /// Hands the buffers to a team.
-    pub fn share(&mut self) -> Buffers<'_, T> {
+    pub(crate) fn share(&mut self) -> Buffers<'_, T> {
         Buffers {
             values: self.values.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             bits: self.bits.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
@@ -112,24 +112,24 @@ impl<T: Element> Workspace<T> {
 /// Between two barriers a panel of `bits`, `factors` and `kept` belongs to one member, or is read by all. Of a panel of `values` or of
 /// gradients the features belong to their [owners](super::own), or all of it to one member, or it is read by all. A local belongs
 /// to its member.
-pub struct Buffers<'a, T: Element> {
+pub(crate) struct Buffers<'a, T: Element> {
     /// `[panel][width][lane]` for each buffer of the plan.
-    pub values: Vec<Shared<'a, T>>,
+    pub(crate) values: Vec<Shared<'a, T>>,
     /// `[panel][width / 32][lane]` for each stochastic layer.
-    pub bits: Vec<Shared<'a, T::Bits>>,
+    pub(crate) bits: Vec<Shared<'a, T::Bits>>,
     /// `[panel][width][lane]` for each layer of Gaussian noise.
-    pub factors: Vec<Shared<'a, T>>,
+    pub(crate) factors: Vec<Shared<'a, T>>,
     /// `[panel]` for each stochastic layer: the features kept, where panels share its masks, with the first of those that a forward pass
     /// runs together.
-    pub kept: Vec<Shared<'a, Kept>>,
+    pub(crate) kept: Vec<Shared<'a, Kept>>,
     /// For each value, all of its features, if rows share some layer's masks.
-    pub whole: &'a [Kept],
+    pub(crate) whole: &'a [Kept],
     /// `[row][stride]` for each dense layer.
-    pub rows: Vec<Shared<'a, T>>,
+    pub(crate) rows: Vec<Shared<'a, T>>,
     /// `[panel][width][lane]` for each value that sums take: their gradients for it.
-    pub skips: Vec<Shared<'a, T>>,
+    pub(crate) skips: Vec<Shared<'a, T>>,
     /// One for each member.
-    pub locals: Shared<'a, Local<T>>,
+    pub(crate) locals: Shared<'a, Local<T>>,
 }
 
 impl<'a, T: Element> Buffers<'a, T> {
@@ -144,7 +144,7 @@ impl<'a, T: Element> Buffers<'a, T> {
     ///
     /// # Safety
     /// The caller has the panel for itself.
-    pub unsafe fn to_draw(&self, index: usize, width: usize, panel: usize) -> (&'a mut [T::Bits], &'a mut [T]) {
+    pub(crate) unsafe fn to_draw(&self, index: usize, width: usize, panel: usize) -> (&'a mut [T::Bits], &'a mut [T]) {
         let (bits, factors) = self.places(index, width, panel);
         // SAFETY: the caller's promise.
         unsafe { (self.bits[index].part(bits), self.factors[index].part(factors)) }
@@ -154,7 +154,7 @@ impl<'a, T: Element> Buffers<'a, T> {
     ///
     /// # Safety
     /// Nobody draws for the panel meanwhile.
-    pub unsafe fn drawn(&self, index: usize, width: usize, panel: usize) -> Drawn<'a, T> {
+    pub(crate) unsafe fn drawn(&self, index: usize, width: usize, panel: usize) -> Drawn<'a, T> {
         let (bits, factors) = self.places(index, width, panel);
         // SAFETY: the caller's promise.
         unsafe { Drawn { bits: &self.bits[index].view()[bits], factors: &self.factors[index].view()[factors] } }
@@ -164,7 +164,7 @@ impl<'a, T: Element> Buffers<'a, T> {
     ///
     /// # Safety
     /// As [`Buffers::drawn`].
-    pub unsafe fn kept(&self, index: usize, panel: usize) -> &'a Kept {
+    pub(crate) unsafe fn kept(&self, index: usize, panel: usize) -> &'a Kept {
         // SAFETY: the caller's promise.
         unsafe { &self.kept[index].view()[panel] }
     }

@@ -10,11 +10,11 @@ use crate::gemm::tile::{Broadcast, Picked, Registers, Vectors, accumulate, zeros
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Consecutive rows of a batch that kept the same inputs.
-pub struct RowGroup<'a> {
+pub(crate) struct RowGroup<'a> {
     /// Rows, beginning with a panel.
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// The inputs that are not 0 in these rows, ascending.
-    pub kept: &'a [u32],
+    pub(crate) kept: &'a [u32],
 }
 
 /// Elements of a block of the gradient.

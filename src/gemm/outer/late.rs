@@ -15,7 +15,7 @@ use crate::gemm::tile::{Registers, Target, store};
 use crate::simd::{Element, Kernel, Simd};
 
 /// The update of a parameter, of which the rows that are asked for belong to the caller.
-pub trait Update<T>: Copy {
+pub(crate) trait Update<T>: Copy {
     /// Elements from one row of the parameter to the next.
     fn width(&self) -> usize;
 

@@ -22,32 +22,32 @@ use std::ops::Range;
 
 use self::at_once::HandOn;
 use self::groups::GroupTiles;
-pub use self::groups::RowGroup;
-pub use self::late::Update;
+pub(crate) use self::groups::RowGroup;
+pub(crate) use self::late::Update;
 use self::late::UpdateLate;
-pub use self::thin::ThinGroup;
+pub(crate) use self::thin::ThinGroup;
 use self::thin::ThinTiles;
 use crate::parallel::Shared;
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Most rows of the gradient in a block of [`Outer::run_groups`]: with three vectors of columns they are 9 KiB, a quarter of a
 /// first-level cache, and stay there while it is added to.
-pub const BLOCK_ROWS: usize = 48;
+pub(crate) const BLOCK_ROWS: usize = 48;
 
 /// A finished piece of the gradient.
-pub struct Piece<'a, T> {
+pub(crate) struct Piece<'a, T> {
     /// Rows of the kernel (inputs).
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// Columns of the kernel (outputs).
-    pub columns: Range<usize>,
+    pub(crate) columns: Range<usize>,
     /// Row `i` of the piece starts at `i * stride`; the last vector of a row is whole.
-    pub gradient: &'a [T],
+    pub(crate) gradient: &'a [T],
     /// Elements from one row of the piece to the next: whole vectors.
-    pub stride: usize,
+    pub(crate) stride: usize,
 }
 
 /// Takes the pieces of a gradient.
-pub trait Sink<T> {
+pub(crate) trait Sink<T> {
     /// Asks the cache for what [`Sink::take`] of a piece will touch; called a tile's time before.
     fn expect(&self, rows: Range<usize>, columns: Range<usize>);
 
@@ -71,26 +71,26 @@ pub trait Sink<T> {
 
 /// `kernel -= rate · gradient`, of which the rows that are asked for belong to the caller.
 #[derive(Clone, Copy)]
-pub struct Descent<'a, T> {
+pub(crate) struct Descent<'a, T> {
     /// The kernel, by rows.
-    pub kernel: Shared<'a, T>,
+    pub(crate) kernel: Shared<'a, T>,
     /// The factor.
-    pub rate: T,
+    pub(crate) rate: T,
 }
 
 /// The operands of a weight gradient.
 #[derive(Clone, Copy)]
-pub struct Outer<'a, T> {
+pub(crate) struct Outer<'a, T> {
     /// Panels of the inputs.
-    pub x: &'a [T],
+    pub(crate) x: &'a [T],
     /// Elements from one panel to the next.
-    pub x_stride: usize,
+    pub(crate) x_stride: usize,
     /// Gradients of the outputs by rows, padded to whole vectors.
-    pub dy: &'a [T],
+    pub(crate) dy: &'a [T],
     /// Elements from one row of `dy` to the next.
-    pub dy_stride: usize,
+    pub(crate) dy_stride: usize,
     /// Rows of the batch.
-    pub batch: usize,
+    pub(crate) batch: usize,
 }
 
 impl<T: Element> Outer<'_, T> {
@@ -98,7 +98,7 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice is too short for the shapes.
-    pub fn run<S: Simd>(self, s: S, rows: Range<usize>, n: usize, sink: &mut dyn Sink<T>) {
+    pub(crate) fn run<S: Simd>(self, s: S, rows: Range<usize>, n: usize, sink: &mut dyn Sink<T>) {
         self.check(&rows, n);
         s.run(HandOn { operands: self, rows, n, sink });
     }
@@ -107,7 +107,7 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice or the parameter is too short for the shapes.
-    pub fn run_late<S: Simd>(self, s: S, rows: Range<usize>, update: impl Update<T>) {
+    pub(crate) fn run_late<S: Simd>(self, s: S, rows: Range<usize>, update: impl Update<T>) {
         let n = update.width();
         self.check(&rows, n);
         assert!(rows.end * n <= update.size());
@@ -119,7 +119,7 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice is too short for the shapes, or there are more than [`BLOCK_ROWS`] rows.
-    pub fn run_groups<S: Simd>(
+    pub(crate) fn run_groups<S: Simd>(
         self,
         s: S,
         rows: Range<usize>,
@@ -138,7 +138,7 @@ impl<T: Element> Outer<'_, T> {
     ///
     /// # Panics
     /// Where a slice is too short for the shapes, an input is not among `rows`, or there are more than [`BLOCK_ROWS`] of these.
-    pub fn run_thin<S: Simd>(
+    pub(crate) fn run_thin<S: Simd>(
         self,
         s: S,
         rows: Range<usize>,
@@ -164,13 +164,13 @@ impl<T: Element> Outer<'_, T> {
 }
 
 /// The bias gradient: the columns of `dy` added to sums, rows in ascending order, by whole vectors.
-pub struct ColumnSums<'a, 'b, T> {
+pub(crate) struct ColumnSums<'a, 'b, T> {
     /// The rows, padded to whole vectors.
-    pub dy: &'a [T],
+    pub(crate) dy: &'a [T],
     /// Elements from one row to the next.
-    pub stride: usize,
+    pub(crate) stride: usize,
     /// The sums of as many columns as it has vectors.
-    pub sums: &'b mut [T],
+    pub(crate) sums: &'b mut [T],
 }
 
 impl<T: Element> Kernel for ColumnSums<'_, '_, T> {

@@ -15,13 +15,13 @@ use crate::gemm::tile::{Target, load, store, zeros};
 use crate::simd::{Element, Kernel, Level, Simd, V, Vector};
 
 /// Consecutive rows of a batch that kept the same inputs and outputs.
-pub struct ThinGroup<'a> {
+pub(crate) struct ThinGroup<'a> {
     /// Rows, beginning with a panel.
-    pub rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// The inputs that are not 0 in these rows, ascending.
-    pub inputs: &'a [u32],
+    pub(crate) inputs: &'a [u32],
     /// The outputs whose gradients are not 0 in these rows, which have these only, one after another.
-    pub outputs: &'a Kept,
+    pub(crate) outputs: &'a Kept,
 }
 
 /// Most vectors of columns of a block: with [`BLOCK_ROWS`] rows they take half of a first-level cache.

@@ -8,23 +8,23 @@ use crate::simd::{Element, Simd, V, Vector};
 /// `loss = -Σ t ln p` and its gradient `p Σ t - t` with respect to the logits `z`, with `p = softmax(z)`.
 ///
 /// `ln p = (z - max) - ln Σ exp(z - max)`: nothing overflows, and no probability is too small for its logarithm.
-pub struct LogitsPanel<'a, G, T, X> {
+pub(crate) struct LogitsPanel<'a, G, T, X> {
     /// True values.
-    pub target: G,
+    pub(crate) target: G,
     /// Multiplies the gradient, lane by lane; where it is 0 the gradient is.
-    pub scale: X,
+    pub(crate) scale: X,
     /// Logits `[unit][lane]`.
-    pub output: &'a mut [T],
+    pub(crate) output: &'a mut [T],
     /// Receives the gradient.
-    pub gradient: &'a mut [T],
+    pub(crate) gradient: &'a mut [T],
     /// Whether probabilities replace the logits.
-    pub softmax: bool,
+    pub(crate) softmax: bool,
 }
 
 impl<T: Element, G, X> LogitsPanel<'_, G, T, X> {
     /// The loss of each lane.
     #[inline(always)]
-    pub fn run<S: Simd>(self, s: S) -> V<S, T>
+    pub(crate) fn run<S: Simd>(self, s: S) -> V<S, T>
     where
         T: Element<Vector<S> = X>,
         X: Vector<Elem = T, Token = S>,

@@ -19,7 +19,7 @@ use crate::simd::{Element, Kernel, Mask, Simd, V, Vector};
 
 /// Which loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LossKind {
+pub(crate) enum LossKind {
     /// `-ln p(label)`
     SparseCategoricalCrossentropy,
     /// `-Σ t ln p`
@@ -36,20 +36,20 @@ pub enum LossKind {
 
 /// A loss with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Loss {
+pub(crate) struct Loss {
     /// Which.
-    pub kind: LossKind,
+    pub(crate) kind: LossKind,
     /// Whether predictions are logits; else probabilities, clipped to [1e-7, 1 - 1e-7]. Of the cross-entropies.
-    pub from_logits: bool,
+    pub(crate) from_logits: bool,
     /// How much of each target is spread evenly over all classes, in [0, 1]. Of the cross-entropies.
-    pub label_smoothing: f64,
+    pub(crate) label_smoothing: f64,
     /// Where Huber's loss becomes linear.
-    pub delta: f64,
+    pub(crate) delta: f64,
 }
 
 /// The true values of a data set.
 #[derive(Debug, Clone, Copy)]
-pub enum Targets<'a, T> {
+pub(crate) enum Targets<'a, T> {
     /// One class a row.
     Labels(&'a [i64]),
     /// `[row][unit]`
@@ -58,12 +58,12 @@ pub enum Targets<'a, T> {
 
 impl Loss {
     /// A loss with the defaults of its parameters.
-    pub fn new(kind: LossKind) -> Self {
+    pub(crate) fn new(kind: LossKind) -> Self {
         Self { kind, from_logits: false, label_smoothing: 0.0, delta: 1.0 }
     }
 
     /// Whether the loss, where its predictions come from softmax, is better computed from softmax's input.
-    pub fn takes_softmax_input(&self) -> bool {
+    pub(crate) fn takes_softmax_input(&self) -> bool {
         self.is_categorical() && !self.from_logits
     }
 
@@ -87,25 +87,25 @@ impl Loss {
 /// Loss and gradient of up to `LANES` rows. Run, it returns how many of them are classified correctly: the largest
 /// unit is the target's (the first of equals), or for binary cross-entropy all units are on their target's side of
 /// one half; 0 for other losses.
-pub struct LossPanel<'a, T> {
+pub(crate) struct LossPanel<'a, T> {
     /// The loss.
-    pub loss: Loss,
+    pub(crate) loss: Loss,
     /// Whether `output` holds softmax's input; softmax is then part of the loss, and its result overwrites `output`.
-    pub softmax: bool,
+    pub(crate) softmax: bool,
     /// True values of the data set.
-    pub targets: Targets<'a, T>,
+    pub(crate) targets: Targets<'a, T>,
     /// A weight for each row of the data set.
-    pub weights: Option<&'a [T]>,
+    pub(crate) weights: Option<&'a [T]>,
     /// Which row of the data set each lane holds; lanes past the last are padding.
-    pub rows: &'a [i64],
+    pub(crate) rows: &'a [i64],
     /// Multiplies the gradient beside the rows' weights: 1 / rows of the batch.
-    pub scale: f64,
+    pub(crate) scale: f64,
     /// Predictions `[unit][lane]`.
-    pub output: &'a mut [T],
+    pub(crate) output: &'a mut [T],
     /// Receives the gradient with respect to `output` (as it came), 0 in padding; of its length.
-    pub gradient: &'a mut [T],
+    pub(crate) gradient: &'a mut [T],
     /// Receives `LANES` losses times the rows' weights, 0 in padding.
-    pub losses: &'a mut [T],
+    pub(crate) losses: &'a mut [T],
 }
 
 impl<T: Element> Kernel for LossPanel<'_, T> {

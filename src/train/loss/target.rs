@@ -3,7 +3,7 @@
 use crate::simd::{Element, Simd, V, Vector};
 
 /// True values of the lanes' rows.
-pub trait Target<S: Simd, T: Element>: Copy {
+pub(crate) trait Target<S: Simd, T: Element>: Copy {
     /// Those of one unit; 0 in padding.
     fn at(&self, s: S, unit: usize) -> V<S, T>;
 
@@ -24,14 +24,14 @@ pub trait Target<S: Simd, T: Element>: Copy {
 
 /// 1 at a row's label, 0 elsewhere. Labels are compared as floats, which are exact up to 2^24 classes.
 #[derive(Clone, Copy)]
-pub struct OneHot<X> {
+pub(crate) struct OneHot<X> {
     labels: X,
 }
 
 impl<X: Vector> OneHot<X> {
     /// The labels of some rows; padding has none.
     #[inline(always)]
-    pub fn new(s: X::Token, labels: &[i64], rows: &[i64]) -> Self {
+    pub(crate) fn new(s: X::Token, labels: &[i64], rows: &[i64]) -> Self {
         let mut lanes = [X::Elem::from_f64(-1.0); 16];
         for (lane, &row) in lanes.iter_mut().zip(rows) {
             *lane = X::Elem::from_f64(labels[row as usize] as f64);
@@ -55,13 +55,13 @@ impl<S: Simd, T: Element> Target<S, T> for OneHot<V<S, T>> {
 
 /// Values gathered from `[row][unit]`.
 #[derive(Clone, Copy)]
-pub struct Gathered<'a, T> {
+pub(crate) struct Gathered<'a, T> {
     /// Those of the data set.
-    pub values: &'a [T],
+    pub(crate) values: &'a [T],
     /// The lanes' rows.
-    pub rows: &'a [i64],
+    pub(crate) rows: &'a [i64],
     /// Values of a row.
-    pub units: usize,
+    pub(crate) units: usize,
 }
 
 impl<S: Simd, T: Element> Target<S, T> for Gathered<'_, T> {
@@ -77,13 +77,13 @@ impl<S: Simd, T: Element> Target<S, T> for Gathered<'_, T> {
 
 /// `target * factor + summand`
 #[derive(Clone, Copy)]
-pub struct Smoothed<G, X> {
+pub(crate) struct Smoothed<G, X> {
     /// The true values.
-    pub target: G,
+    pub(crate) target: G,
     /// 1 less the smoothing.
-    pub factor: X,
+    pub(crate) factor: X,
     /// The smoothing's share of one unit.
-    pub summand: X,
+    pub(crate) summand: X,
 }
 
 impl<S: Simd, T: Element, G: Target<S, T>> Target<S, T> for Smoothed<G, V<S, T>> {

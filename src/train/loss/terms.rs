@@ -5,7 +5,7 @@ use crate::math::{exp, ln, log1p, sigmoid, splat};
 use crate::simd::{Element, Mask, Simd, V, Vector};
 
 /// A unit's share of a loss.
-pub trait Term: Copy {
+pub(crate) trait Term: Copy {
     /// Whether the loss is the mean over units; else their sum.
     const MEAN: bool;
 
@@ -14,21 +14,21 @@ pub trait Term: Copy {
 }
 
 /// A loss made of terms, on a panel.
-pub struct TermsPanel<'a, G, T, X> {
+pub(crate) struct TermsPanel<'a, G, T, X> {
     /// True values.
-    pub target: G,
+    pub(crate) target: G,
     /// Multiplies the gradient, lane by lane; where it is 0 the gradient is.
-    pub scale: X,
+    pub(crate) scale: X,
     /// Predictions `[unit][lane]`.
-    pub output: &'a [T],
+    pub(crate) output: &'a [T],
     /// Receives the gradient.
-    pub gradient: &'a mut [T],
+    pub(crate) gradient: &'a mut [T],
 }
 
 impl<T: Element, G, X> TermsPanel<'_, G, T, X> {
     /// The loss of each lane.
     #[inline(always)]
-    pub fn run<S: Simd, L: Term>(self, s: S, term: L) -> V<S, T>
+    pub(crate) fn run<S: Simd, L: Term>(self, s: S, term: L) -> V<S, T>
     where
         T: Element<Vector<S> = X>,
         X: Vector<Elem = T, Token = S>,
@@ -61,7 +61,7 @@ fn clip<X: Vector>(s: X::Token, y: X) -> (X, X::Mask) {
 
 /// `-t ln p`, of a probability.
 #[derive(Clone, Copy)]
-pub struct CategoricalProbabilities;
+pub(crate) struct CategoricalProbabilities;
 
 impl Term for CategoricalProbabilities {
     const MEAN: bool = false;
@@ -75,7 +75,7 @@ impl Term for CategoricalProbabilities {
 
 /// `-t ln p - (1 - t) ln(1 - p)`, of a probability.
 #[derive(Clone, Copy)]
-pub struct BinaryProbabilities;
+pub(crate) struct BinaryProbabilities;
 
 impl Term for BinaryProbabilities {
     const MEAN: bool = true;
@@ -92,7 +92,7 @@ impl Term for BinaryProbabilities {
 
 /// The same with `p = sigmoid(y)`: `max(y, 0) - y t + ln(1 + exp(-|y|))`, which never overflows; derivative `p - t`.
 #[derive(Clone, Copy)]
-pub struct BinaryLogits;
+pub(crate) struct BinaryLogits;
 
 impl Term for BinaryLogits {
     const MEAN: bool = true;
@@ -106,7 +106,7 @@ impl Term for BinaryLogits {
 
 /// `(y - t)²`
 #[derive(Clone, Copy)]
-pub struct SquaredError;
+pub(crate) struct SquaredError;
 
 impl Term for SquaredError {
     const MEAN: bool = true;
@@ -120,7 +120,7 @@ impl Term for SquaredError {
 
 /// `|y - t|`; at equality the derivative is 0.
 #[derive(Clone, Copy)]
-pub struct AbsoluteError;
+pub(crate) struct AbsoluteError;
 
 impl Term for AbsoluteError {
     const MEAN: bool = true;
@@ -134,9 +134,9 @@ impl Term for AbsoluteError {
 
 /// `e² / 2` for `e = |y - t| <= delta`, else `delta (e - delta / 2)`; the derivative is the error, clipped.
 #[derive(Clone, Copy)]
-pub struct Huber {
+pub(crate) struct Huber {
     /// Where the loss becomes linear.
-    pub delta: f64,
+    pub(crate) delta: f64,
 }
 
 impl Term for Huber {

@@ -13,22 +13,22 @@ use self::rules::{Adam, Descent, Momentum, Nesterov, Regulated, RmsProp};
 use crate::simd::{Element, Simd, V};
 
 /// The most slots of state that an optimizer keeps for each parameter.
-pub const STATES: usize = 3;
+pub(crate) const STATES: usize = 3;
 
 /// An optimizer with its hyperparameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Optimizer {
+pub(crate) struct Optimizer {
     /// Which, with its own hyperparameters.
-    pub kind: OptimizerKind,
+    pub(crate) kind: OptimizerKind,
     /// Decoupled weight decay: `w -= weight_decay · learning_rate · w` before each update.
-    pub weight_decay: f64,
+    pub(crate) weight_decay: f64,
     /// Largest magnitude of an element of the gradient.
-    pub clipvalue: Option<f64>,
+    pub(crate) clipvalue: Option<f64>,
 }
 
 /// Which optimizer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum OptimizerKind {
+pub(crate) enum OptimizerKind {
     /// Gradient descent; slots: momentum, unless that is 0.
     Sgd {
         /// In [0, 1].
@@ -62,7 +62,7 @@ pub enum OptimizerKind {
 
 /// Clipping that needs whole gradients, and so is done by whoever has them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum NormClip {
+pub(crate) enum NormClip {
     /// Each parameter's gradient to a Euclidean norm of its own.
     Each(f64),
     /// All gradients together to one norm.
@@ -70,7 +70,7 @@ pub enum NormClip {
 }
 
 /// An optimizer at one step, in the type of the parameters.
-pub trait UpdateRule<T: Element>: Copy + Send + Sync {
+pub(crate) trait UpdateRule<T: Element>: Copy + Send + Sync {
     /// Slots of state in use.
     const STATES: usize;
     /// Whether an update divides and takes roots, so that it is worth being compiled into the steps of every tile's product.
@@ -92,7 +92,7 @@ pub trait UpdateRule<T: Element>: Copy + Send + Sync {
 }
 
 /// Something to do with an update rule, whichever it is.
-pub trait RuleVisitor<T: Element> {
+pub(crate) trait RuleVisitor<T: Element> {
     /// What it returns.
     type Output;
 
@@ -102,7 +102,7 @@ pub trait RuleVisitor<T: Element> {
 
 impl Optimizer {
     /// Slots of state for each parameter.
-    pub fn states(&self) -> usize {
+    pub(crate) fn states(&self) -> usize {
         match self.kind {
             OptimizerKind::Sgd { momentum, .. } => usize::from(momentum != 0.0),
             OptimizerKind::Adam { amsgrad, .. } => 2 + usize::from(amsgrad),
@@ -114,7 +114,7 @@ impl Optimizer {
 }
 
 /// Calls the visitor with the optimizer's rule for step `step` (counted from 1).
-pub fn with_rule<T: Element, W: RuleVisitor<T>>(
+pub(crate) fn with_rule<T: Element, W: RuleVisitor<T>>(
     optimizer: &Optimizer,
     learning_rate: f64,
     step: u64,

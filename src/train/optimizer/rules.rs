@@ -8,13 +8,13 @@ type Updated<S, T> = (V<S, T>, [V<S, T>; STATES]);
 
 /// Clipping by value, then decay, then another rule.
 #[derive(Clone, Copy)]
-pub struct Regulated<T, R> {
+pub(crate) struct Regulated<T, R> {
     /// The other rule.
-    pub rule: R,
+    pub(crate) rule: R,
     /// Largest magnitude of an element of the gradient, possibly infinite.
-    pub bound: T,
+    pub(crate) bound: T,
     /// What fraction of a parameter is taken off.
-    pub decay: T,
+    pub(crate) decay: T,
 }
 
 impl<T: Element, R: UpdateRule<T>> UpdateRule<T> for Regulated<T, R> {
@@ -33,13 +33,13 @@ impl<T: Element, R: UpdateRule<T>> UpdateRule<T> for Regulated<T, R> {
 
 /// `w -= rate · g`
 #[derive(Clone, Copy)]
-pub struct Descent<T> {
+pub(crate) struct Descent<T> {
     rate: T,
 }
 
 impl<T: Element> Descent<T> {
     /// Gradient descent.
-    pub fn new(rate: f64) -> Self {
+    pub(crate) fn new(rate: f64) -> Self {
         Self { rate: T::from_f64(rate) }
     }
 }
@@ -60,14 +60,14 @@ impl<T: Element> UpdateRule<T> for Descent<T> {
 
 /// `v = momentum · v - rate · g; w += v`
 #[derive(Clone, Copy)]
-pub struct Momentum<T> {
+pub(crate) struct Momentum<T> {
     rate: T,
     momentum: T,
 }
 
 impl<T: Element> Momentum<T> {
     /// Gradient descent with momentum.
-    pub fn new(rate: f64, momentum: f64) -> Self {
+    pub(crate) fn new(rate: f64, momentum: f64) -> Self {
         Self { rate: T::from_f64(rate), momentum: T::from_f64(momentum) }
     }
 
@@ -91,7 +91,7 @@ impl<T: Element> UpdateRule<T> for Momentum<T> {
 
 /// `v = momentum · v - rate · g; w += momentum · v - rate · g`
 #[derive(Clone, Copy)]
-pub struct Nesterov<T>(pub Momentum<T>);
+pub(crate) struct Nesterov<T>(pub(crate) Momentum<T>);
 
 impl<T: Element> UpdateRule<T> for Nesterov<T> {
     const STATES: usize = 1;
@@ -107,7 +107,7 @@ impl<T: Element> UpdateRule<T> for Nesterov<T> {
 /// `m += (1 - beta_1)(g - m); v += (1 - beta_2)(g² - v); w -= rate · m / (√v + epsilon)`, with the two corrections of
 /// bias in the rate; with `AMSGRAD` the largest v so far stands under the root.
 #[derive(Clone, Copy)]
-pub struct Adam<T, const AMSGRAD: bool> {
+pub(crate) struct Adam<T, const AMSGRAD: bool> {
     rate: T,
     blend_1: T,
     blend_2: T,
@@ -116,7 +116,7 @@ pub struct Adam<T, const AMSGRAD: bool> {
 
 impl<T: Element, const AMSGRAD: bool> Adam<T, AMSGRAD> {
     /// Adam with a rate that corrects the bias of this step.
-    pub fn new(rate: f64, beta_1: f64, beta_2: f64, epsilon: f64) -> Self {
+    pub(crate) fn new(rate: f64, beta_1: f64, beta_2: f64, epsilon: f64) -> Self {
         Self {
             rate: T::from_f64(rate),
             blend_1: T::from_f64(1.0 - beta_1),
@@ -145,7 +145,7 @@ impl<T: Element, const AMSGRAD: bool> UpdateRule<T> for Adam<T, AMSGRAD> {
 /// `v = rho · v + (1 - rho) g²; w -= rate · g / √(v + epsilon)`; `CENTERED` takes the squared average gradient off v;
 /// with `MOMENTUM` steps accumulate: `p = momentum · p + step; w -= p`.
 #[derive(Clone, Copy)]
-pub struct RmsProp<T, const CENTERED: bool, const MOMENTUM: bool> {
+pub(crate) struct RmsProp<T, const CENTERED: bool, const MOMENTUM: bool> {
     rate: T,
     rho: T,
     blend: T,
@@ -155,7 +155,7 @@ pub struct RmsProp<T, const CENTERED: bool, const MOMENTUM: bool> {
 
 impl<T: Element, const CENTERED: bool, const MOMENTUM: bool> RmsProp<T, CENTERED, MOMENTUM> {
     /// RMSprop.
-    pub fn new(rate: f64, rho: f64, momentum: f64, epsilon: f64) -> Self {
+    pub(crate) fn new(rate: f64, rho: f64, momentum: f64, epsilon: f64) -> Self {
         Self {
             rate: T::from_f64(rate),
             rho: T::from_f64(rho),
