@@ -19,12 +19,19 @@ unsafe impl<T: Copy + Send> Send for Aligned<T> {}
 unsafe impl<T: Copy + Sync> Sync for Aligned<T> {}
 
 /// Numbers for which all bits zero is a value.
-pub(crate) trait Zeroable: Copy {}
+///
+/// # Safety
+/// Zeroed memory is a value of the type: no reference, no other niche.
+pub(crate) unsafe trait Zeroable: Copy {}
 
-impl Zeroable for f32 {}
-impl Zeroable for f64 {}
-impl Zeroable for u32 {}
-impl Zeroable for u64 {}
+// SAFETY: a number.
+unsafe impl Zeroable for f32 {}
+// SAFETY: a number.
+unsafe impl Zeroable for f64 {}
+// SAFETY: a number.
+unsafe impl Zeroable for u32 {}
+// SAFETY: a number.
+unsafe impl Zeroable for u64 {}
 
 impl<T: Copy> Aligned<T> {
     fn layout(len: usize) -> Layout {

@@ -30,6 +30,26 @@
 //! # Ok::<(), dropfast::Error>(())
 //! ```
 //!
+//! What kernels need to be fast (memory handed to several threads, vectors of an instruction set) stays inside, where its
+//! rules are kept. Safe code can't reach it:
+//!
+//! ```compile_fail,E0603
+//! #![forbid(unsafe_code)]
+//! #[derive(Clone, Copy)]
+//! struct Text(&'static str);
+//! impl dropfast::aligned::Zeroable for Text {}
+//! ```
+//!
+//! ```compile_fail,E0603
+//! #![forbid(unsafe_code)]
+//! let shared = dropfast::parallel::Shared::new(&mut [0.0_f32; 4]);
+//! ```
+//!
+//! ```compile_fail,E0603
+//! #![forbid(unsafe_code)]
+//! use dropfast::{gemm::few_rows::Rows, simd::Kernel, train::late::Late, train::update::MaxNorm};
+//! ```
+//!
 //! The rooms of the crate, lowest first; a room imports only from rooms before it in this list:
 //! `aligned`, `error`, `simd`, `parallel` (0); `math`, `rng` (1); `dropout`, `gemm` (2); `dense` (3); `train` (4);
 //! `api`, `network`, `inside`, `python` (5).

@@ -1,5 +1,7 @@
 //! Layer 4: a parameter's update a vector at a time, for products that bring in one tile while they compute the next.
 
+use std::marker::PhantomData;
+
 use super::optimizer::{STATES, UpdateRule};
 use super::update::{Each, Parameter, at};
 use crate::gemm::outer::Update;
@@ -11,28 +13,29 @@ const VERY_FAR: usize = 1 << 20;
 
 /// Applies a rule, without penalties, to a parameter of which the rows that are asked for belong to the caller.
 #[derive(Clone, Copy)]
-pub(crate) struct Late<T, R> {
+pub(crate) struct Late<'a, T, R> {
     rule: R,
     width: usize,
     len: usize,
     values: *mut T,
     states: [*mut T; STATES],
+    parameter: PhantomData<&'a mut [T]>,
 }
 
-impl<T: Element, R: UpdateRule<T>> Late<T, R> {
+impl<'a, T: Element, R: UpdateRule<T>> Late<'a, T, R> {
     /// The rule of this step for a parameter.
-    pub(crate) fn new(rule: R, parameter: &Parameter<'_, T>) -> Self {
+    pub(crate) fn new(rule: R, parameter: &Parameter<'a, T>) -> Self {
         let len = parameter.values.len();
         let values = parameter.values.as_ptr();
         let mut states = [values; STATES];
         for (to, state) in states.iter_mut().zip(&parameter.states).take(R::STATES) {
             *to = state.at(0..len);
         }
-        Self { rule, width: parameter.columns, len, values, states }
+        Self { rule, width: parameter.columns, len, values, states, parameter: PhantomData }
     }
 }
 
-impl<T: Element, R: UpdateRule<T>> Update<T> for Late<T, R> {
+impl<T: Element, R: UpdateRule<T>> Update<T> for Late<'_, T, R> {
     #[inline(always)]
     fn width(&self) -> usize {
         self.width
