@@ -2,7 +2,7 @@
 //!
 //! A kernel is written once, generic over a token `S:` [`Simd`], and run by [`dispatch`]:
 //!
-//! ```
+//! ```ignore
 //! use dropfast::simd::{Element, Kernel, Simd, V, Vector, dispatch};
 //!
 //! struct Sum<'a>(&'a [f32]);
