@@ -517,8 +517,17 @@ class Layer(Configurable):
         return array.astype(np.float32) if array.dtype.kind in "iub" else array
 
     def __getstate__(self) -> dict[str, Any]:
-        # What the latest call left behind is no part of a copy.
-        return {**vars(self), "_last": None}
+        # What the latest call left behind is no part of a copy. An attribute that is a weight is
+        # written as its number: joblib would write the array twice, and read two.
+        numbers = {id(weight.value): i for i, weight in enumerate(self._weights)}
+        named = {name: numbers[id(v)] for name, v in vars(self).items() if id(v) in numbers}
+        rest = {name: value for name, value in vars(self).items() if name not in named}
+        return {**rest, "_last": None, "_named_weights": named}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        named = state.pop("_named_weights", {})
+        vars(self).update(state)
+        vars(self).update({name: self._weights[i].value for name, i in named.items()})
 
     def _shown(self, name: str) -> Any:
         return self._given_name if name == "name" else super()._shown(name)

@@ -337,6 +337,24 @@ class Compiled(Predicting):
         self.feed_metrics(targets, outputs, weights)
         return total, len(inputs)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # joblib writes an array that is met twice as two: which weights the optimizer has trained
+        # goes by their numbers.
+        state = super().__getstate__()
+        if self._optimizer is not None and self._optimizer._params:
+            numbers = {id(array): i for i, array in enumerate(self.weights)}
+            trained = [numbers.get(id(array)) for array in self._optimizer._params]
+            if None not in trained:
+                state["_trained"] = trained
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        trained = state.pop("_trained", None)
+        vars(self).update(state)
+        if trained is not None and self._optimizer is not None:
+            arrays = self.weights
+            self._optimizer._params = [arrays[i] for i in trained]
+
     def penalty(self) -> float:
         """Sum of the penalties of all weights that are trained."""
         moved = {id(array) for array in self.trainable_weights}
