@@ -26,7 +26,10 @@ from dropfast.sklearn import (
 )
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:lbfgs:UserWarning"
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:lbfgs:UserWarning",
+    # Of scikit-learn 1.6 beside a later scipy.
+    "ignore:scipy.optimize. The `disp` and `iprint` options:DeprecationWarning",
 )
 RECENT = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 7)
 OURS_ALONE = {
@@ -95,6 +98,8 @@ def test_the_same_seed_gives_scikit_learns_network(rows, kind, settings):
     pairs = {"regression": (MLPRegressor, PeerRegressor)}
     pairs |= dict.fromkeys(("outputs", "poisson"), (MLPRegressor, PeerRegressor))
     ours, peer = pairs.get(kind, (MLPClassifier, PeerClassifier))
+    if kind == "binary" and settings.get("early_stopping") and not RECENT:
+        pytest.skip("scikit-learn 1.6 looks for NaN among labels that are text")
     if kind == "multiclass" and settings.get("early_stopping"):
         pytest.skip("scikit-learn keeps the proportions of two classes only")
     if kind == "outputs" and settings.get("solver") == "lbfgs":

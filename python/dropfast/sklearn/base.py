@@ -64,8 +64,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         """By what losses are multiplied in training, and the share of it not shown."""
 
     @abstractmethod
-    def _score_of(self, answers: Array, y: Array, weights: Array | None) -> float:
-        """Score of the network's answers."""
+    def _score_of(self, answers: Array, rows: Rows) -> float:
+        """Score of the network's answers for rows."""
 
     @abstractmethod
     def _conformity(self, answers: Array, y: Array) -> Array:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
@@ -21,7 +20,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from dropfast.arrays import Array
-from dropfast.sklearn import conformal
+from dropfast.sklearn import conformal, scores
 from dropfast.sklearn.base import BaseMLP, _is_stochastic
 from dropfast.sklearn.guard import unchanged_on_error
 from dropfast.sklearn.rows import Rows
@@ -244,8 +243,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseMLP):
     def _strata(self, rows: Rows) -> Array | None:
         return None if self._kind == "multilabel" else rows.y
 
-    def _score_of(self, answers: Array, y: Array, weights: Array | None) -> float:
-        return float(accuracy_score(y, self._decoded(answers), sample_weight=weights))
+    def _score_of(self, answers: Array, rows: Rows) -> float:
+        if self._kind == "multiclass":
+            right = answers.argmax(axis=1) == rows.targets
+        else:
+            # Of one class, there is no other to answer with.
+            right = (answers > 0.5) & (len(self.classes_) > 1) == (rows.targets > 0.5)
+        return scores.accuracy(right, rows.weights)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)

@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from dropfast import losses
 from dropfast.arrays import Array
-from dropfast.sklearn import conformal, steps
+from dropfast.sklearn import conformal, scores, steps
 from dropfast.sklearn.base import BaseMLP, _is_stochastic
 from dropfast.sklearn.guard import unchanged_on_error
 from dropfast.sklearn.losses import GaussianNLL, LogPoisson, Quantile
+from dropfast.sklearn.rows import Rows
 
 _LOSSES = ("squared_error", "poisson", "absolute_error", "huber", "quantile", "gaussian_nll")
 
@@ -181,8 +181,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
         found: Array = np.exp(np.clip(answers[..., self._columns :], -20.0, 20.0))
         return found
 
-    def _score_of(self, answers: Array, y: Array, weights: Array | None) -> float:
-        return float(r2_score(y, self._decoded(answers), sample_weight=weights))
+    def _score_of(self, answers: Array, rows: Rows) -> float:
+        return scores.r_squared(rows.y, self._decoded(answers), rows.weights)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)

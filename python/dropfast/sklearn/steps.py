@@ -91,7 +91,6 @@ def _train(
     epoch: int,
 ) -> float:
     optimizer, plan, engine = model.optimizer, model.plan, model.trainer()
-    optimizer.build(model.trainable_weights)
     batches, done, total = -(-len(order) // size), 0, 0.0
     keys = plan.keys(model.seed)
     while done < batches:
@@ -124,12 +123,6 @@ def outputs(model: Sequential, x: Any) -> Array:
     return np.concatenate(
         [model.predict(dense(x[start : start + piece], model.dtype)) for start in starts]
     )
-
-
-def loss(model: Sequential, answers: Array, y: Array, weights: Array | None) -> float:
-    """Weighted mean of the losses of rows, and the penalty of the weights."""
-    values = model.loss.call(y, answers)
-    return float(np.average(values, weights=weights)) + model.penalty()
 
 
 def dense(x: Any, dtype: Any) -> Array:

@@ -61,6 +61,14 @@ class Training:
         self.monitored = _some(rows) if noisy and not incremental else None
         self.best: list[Array] | None = None
         self.least = np.inf
+        self.loss = self.model.loss
+        self.kernels = estimator.coefs_
+        # A call that fails goes back to the lists that were there.
+        for name in ("loss_curve_", "clean_loss_curve_"):
+            setattr(estimator, name, [*getattr(estimator, name)])
+        for name in ("validation_scores_", "validation_loss_curve_"):
+            known = getattr(estimator, name)
+            setattr(estimator, name, None if known is None else [*known])
 
     def run(self) -> None:
         """All epochs; the estimator's attributes follow."""
@@ -115,13 +123,12 @@ class Training:
             return False
         loss = total / len(rows)
         if self.shown != 1.0:
-            with np.errstate(over="ignore"):
-                penalty = model.penalty()
+            penalty = self._penalty()
             loss = (loss - penalty) / self.shown + penalty
         estimator.n_iter_ += 1
         estimator.t_ += len(rows)
         estimator.loss_ = loss
-        estimator.loss_curve_ = [*estimator.loss_curve_, loss]
+        estimator.loss_curve_.append(loss)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         logs = {"loss": loss, **self._score()}
@@ -137,8 +144,8 @@ class Training:
             answers = steps.outputs(model, self.held_out.x)
             value = self._loss(answers, self.held_out)
             score = self._score_of(answers, value)
-            estimator.validation_loss_curve_ = [*estimator.validation_loss_curve_, value]
-            estimator.validation_scores_ = [*estimator.validation_scores_, score]
+            estimator.validation_loss_curve_.append(value)
+            estimator.validation_scores_.append(score)
             if estimator.verbose:
                 print(f"Validation score: {score:f}")
             logs = {"val_loss": value, "val_score": score}
@@ -163,7 +170,7 @@ class Training:
         """Whether the loss without dropout still falls."""
         estimator = self.estimator
         loss = self._loss(steps.outputs(self.model, rows.x), rows)
-        estimator.clean_loss_curve_ = [*estimator.clean_loss_curve_, loss]
+        estimator.clean_loss_curve_.append(loss)
         window = int(min(estimator.n_iter_no_change, _WINDOW))
         last = estimator.clean_loss_curve_[-window:]
         if len(last) == window:
@@ -173,9 +180,14 @@ class Training:
 
     def _loss(self, answers: Array, rows: Rows) -> float:
         """Loss without dropout as `loss_` counts it."""
-        values = self.model.loss.call(rows.targets, answers) * (self.scale / self.shown)
-        with np.errstate(over="ignore"):
-            return float(np.average(values, weights=rows.weights)) + float(self.model.penalty())
+        values = self.loss.call(rows.targets, answers)
+        mean = values.mean() if rows.weights is None else np.average(values, weights=rows.weights)
+        return float(mean * (self.scale / self.shown)) + self._penalty()
+
+    def _penalty(self) -> float:
+        """The penalty of the weights: the model's, without a walk through its layers."""
+        squares = sum(float(np.vdot(kernel, kernel)) for kernel in self.kernels)
+        return float(self.estimator._penalty.l2) * squares
 
     def _score_of(self, answers: Array, loss: float) -> float:
         estimator, rows = self.estimator, self.held_out
@@ -183,7 +195,7 @@ class Training:
         if not np.isfinite(answers).all():
             return float("nan")
         if estimator.scoring is None:
-            return float(estimator._score_of(answers, rows.y, rows.weights))
+            return float(estimator._score_of(answers, rows))
         if isinstance(estimator.scoring, str) and estimator.scoring == "loss":
             return -loss
         probe = copy.copy(estimator)
