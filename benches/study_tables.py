@@ -1,9 +1,12 @@
 """Tables: test scores and CPU seconds of dropfast.tabular and its peers, on the same folds.
 
-    python benches/study_tables.py [--folds 1] [--tables wine,digits] [--peers tabular,boosting]
+    python benches/study_tables.py [--folds 1] [--seeds 1] [--tables wine,digits] [--peers ...]
 
-Tables ship inside scikit-learn, ISLP and plotnine (`pip install --no-deps ISLP plotnine` does).
-One line of JSON a table and peer: score (accuracy or R squared), CPU seconds to fit.
+Runs what its file of results does not hold yet, prints the tables of docs/tables.md and draws the
+picture of score against time. Tables ship inside scikit-learn, ISLP and plotnine
+(`pip install --no-deps ISLP plotnine` does); peers that are not installed are left out
+(`pip install lightgbm catboost 'pytabkit[models]'`). One thread each; seconds are CPU seconds of
+`fit`, which load on the machine hardly moves.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn import datasets
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
 
-from dropfast.tabular import TabularMLPClassifier, TabularMLPRegressor
+from study_tables_peers import PEERS, make
+from study_tables_report import picture, tables
 
 # Name -> package, file, target, columns left out. Defaults were chosen on the first kind only.
 CHOSEN_ON = {
@@ -70,38 +74,68 @@ def load(name):
     return frame, np.log(y) if target in LOGARITHMS else y.astype(float), False
 
 
-def make(peer, is_class, seed):
-    """An estimator with its defaults."""
-    if peer == "boosting":
-        kind = HistGradientBoostingClassifier if is_class else HistGradientBoostingRegressor
-        return kind(categorical_features="from_dtype", random_state=seed)
-    kind = TabularMLPClassifier if is_class else TabularMLPRegressor
-    return kind(n_models=int(peer.removeprefix("tabular") or 1), random_state=seed)
+def folds_of(x, y, is_class, seed):
+    """Five pairs of row numbers."""
+    splitter = (StratifiedKFold if is_class else KFold)(5, shuffle=True, random_state=seed)
+    return list(splitter.split(x, y))
+
+
+def measure(name, peer, fold, seed):
+    """One line of results."""
+    x, y, is_class = load(name)
+    train, test = folds_of(x, y, is_class, 0)[fold]
+    model = make(peer, is_class, seed)
+    start = time.process_time()
+    with threadpool_limits(1):
+        model.fit(x.iloc[train], y[train])
+    seconds = time.process_time() - start
+    found = {"table": name, "rows": len(x), "columns": x.shape[1], "peer": peer, "fold": fold}
+    found |= {"seed": seed, "score": float(model.score(x.iloc[test], y[test])), "cpu": seconds}
+    if is_class and hasattr(model, "predict_set"):
+        inside = model.predict_set(x.iloc[test])
+        labels = np.searchsorted(model.classes_, y[test])
+        found["coverage"] = float(inside[np.arange(len(test)), labels].mean())
+        found["width"] = float(inside.sum(axis=1).mean())
+    elif hasattr(model, "predict_interval"):
+        low, high = model.predict_interval(x.iloc[test])
+        found["coverage"] = float(((low <= y[test]) & (y[test] <= high)).mean())
+        found["width"] = float((high - low).mean() / y[train].std())
+    return found
 
 
 def main():
-    """Run what the arguments say."""
+    """Run what the arguments say and the results lack; report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--tables", default=",".join(REPORTED))
-    parser.add_argument("--peers", default="tabular,tabular4,boosting")
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--results", type=Path, default=Path("benches/tables.jsonl"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/images/tables.png"))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    for name in given.tables.split(","):
-        x, y, is_class = load(name)
-        splitter = (StratifiedKFold if is_class else KFold)(5, shuffle=True, random_state=0)
-        folds = list(splitter.split(x, y))[: given.folds]
-        for peer in given.peers.split(","):
-            scores, seconds = [], []
-            for seed, (train, test) in enumerate(folds):
-                model = make(peer, is_class, seed)
-                start = time.process_time()
-                model.fit(x.iloc[train], y[train])
-                seconds.append(time.process_time() - start)
-                scores.append(model.score(x.iloc[test], y[test]))
-            found = {"table": name, "rows": len(x), "columns": x.shape[1], "peer": peer}
-            found |= {"score": round(float(np.mean(scores)), 4), "folds": len(folds)}
-            print(json.dumps(found | {"cpu": round(float(np.mean(seconds)), 2)}), flush=True)
+    lines = given.results.read_text().splitlines() if given.results.exists() else []
+    results = [json.loads(line) for line in lines]
+    known = {(r["table"], r["peer"], r["fold"], r["seed"]) for r in results}
+    absent = set()
+    for seed in range(given.seeds):
+        for fold in range(given.folds):
+            for name in given.tables.split(","):
+                for peer in given.peers.split(","):
+                    if peer in absent or (name, peer, fold, seed) in known:
+                        continue
+                    try:
+                        results.append(measure(name, peer, fold, seed))
+                    except ModuleNotFoundError as error:
+                        absent.add(peer)
+                        print(f"{peer} is left out: {error}", flush=True)
+                        continue
+                    with given.results.open("a") as file:
+                        file.write(json.dumps(results[-1]) + "\n")
+    chosen = [r for r in results if r["table"] in given.tables.split(",")]
+    print(tables(chosen))
+    given.picture.parent.mkdir(parents=True, exist_ok=True)
+    picture(chosen, given.picture)
 
 
 if __name__ == "__main__":
