@@ -173,6 +173,8 @@ def test_variables_and_penalties():
     assert len(model.trainable_variables) == 4
     assert len(model.non_trainable_variables) == len(model.non_trainable_weights) == 4
     assert model.losses == [6.0]
+    model.layers[0].trainable = False
+    assert model.losses == []
 
 
 def test_json_clone_and_compile_config():

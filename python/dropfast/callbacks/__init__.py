@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dropfast.callbacks.backup import BackupAndRestore
 from dropfast.callbacks.base import Callback, CallbackList
 from dropfast.callbacks.checkpoint import ModelCheckpoint
 from dropfast.callbacks.csv_logger import CSVLogger
@@ -9,9 +10,11 @@ from dropfast.callbacks.history import History
 from dropfast.callbacks.lambda_callback import LambdaCallback
 from dropfast.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from dropfast.callbacks.stopping import EarlyStopping, TerminateOnNaN
+from dropfast.callbacks.swap_ema import SwapEMAWeights
 from dropfast.callbacks.tensorboard import TensorBoard
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -21,6 +24,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -1,23 +1,16 @@
 """Layer 6: Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747), from where it can be had.
 
 Sources, in this order: the Debian package ``dataset-fashion-mnist``; the folder named by the
-environment variable ``DROPFAST_DATA``; the cache folder; a download into the cache folder. Each
-file's SHA-256 is checked whatever its source. A bad file is an error that names it: it is never
-used, and no later source is taken silently instead.
+environment variable ``DROPFAST_DATA``; the cache folder; a download into the cache folder.
+`dropfast.datasets.published` looks there and checks each file.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dropfast.datasets.download import download
-from dropfast.datasets.idx import IdxFile, read_idx
-
-Split = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+from dropfast.datasets.idx import IdxFile
+from dropfast.datasets.published import Published, Split, cache_of
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -89,9 +82,7 @@ def load_data() -> tuple[Split, Split]:
     >>> x_train.shape, y_train.shape, x_test.shape, y_test.shape
     ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
     """
-    paths = _in_folder(DEBIAN_FOLDER) or _in_user_folder() or _in_cache()
-    x_train, y_train, x_test, y_test = map(read_idx, paths, FILES)
-    return (x_train, y_train), (x_test, y_test)
+    return _published().load()
 
 
 def cache_folder() -> Path:
@@ -104,57 +95,9 @@ def cache_folder() -> Path:
     >>> cache_folder().name
     'fashion-mnist'
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "dropfast" / "fashion-mnist"
+    return cache_of("fashion-mnist")
 
 
-def _in_folder(folder: Path) -> list[Path] | None:
-    """The four files of a folder, plain or packed; None where it has none of them."""
-    found = [_file_in(folder, file.name) for file in FILES]
-    if not any(found):
-        return None
-    paths = [path for path in found if path]
-    if len(paths) < len(FILES):
-        missing = [file.name for file, path in zip(FILES, found, strict=True) if path is None]
-        raise FileNotFoundError(f"{folder} has no {', '.join(missing)} (plain or with .gz).")
-    return paths
-
-
-def _file_in(folder: Path, name: str) -> Path | None:
-    candidates = (folder / name, folder / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _in_user_folder() -> list[Path] | None:
-    named = os.environ.get("DROPFAST_DATA")
-    if not named:
-        return None
-    folder = Path(named).expanduser()
-    paths = _in_folder(folder / "fashion-mnist") or _in_folder(folder)
-    if paths is None:
-        raise FileNotFoundError(
-            f"The folder named by DROPFAST_DATA has no Fashion-MNIST files. Received: {named}"
-        )
-    return paths
-
-
-def _in_cache() -> list[Path]:
-    folder = cache_folder()
-    paths = []
-    for file in FILES:
-        path = _file_in(folder, file.name)
-        if path is None:
-            path = folder / f"{file.name}.gz"
-            try:
-                download(path, [f"{url}{path.name}" for url in URLS], file)
-            except OSError as error:
-                raise FileNotFoundError(_HELP.format(folder=folder, error=error)) from None
-        paths.append(path)
-    return paths
-
-
-_HELP = """Fashion-MNIST was not found, and could not be downloaded ({error}).
-One of these helps:
-  sudo apt-get install dataset-fashion-mnist      (Debian, Ubuntu)
-  export DROPFAST_DATA=FOLDER                     (a folder with its four files, .gz or not)
-  a connection to the internet                    (the files are then kept in {folder})"""
+def _published() -> Published:
+    package = "sudo apt-get install dataset-fashion-mnist      (Debian, Ubuntu)"
+    return Published("Fashion-MNIST", "fashion-mnist", FILES, URLS, (DEBIAN_FOLDER,), (package,))

@@ -39,8 +39,11 @@ class Attributes(Fitting):
 
     @property
     def losses(self) -> list[float]:
-        """The penalty of each weight array that has a regularizer."""
-        return [w.regularizer(w.value) for w in self._weights if w.regularizer and w.trainable]
+        """The penalty of each weight array that is trained and has a regularizer."""
+        moved = {id(array) for array in self.trainable_weights}
+        return [
+            w.regularizer(w.value) for w in self._weights if w.regularizer and id(w.value) in moved
+        ]
 
     @property
     def inputs(self) -> list[SymbolicTensor]:

@@ -171,7 +171,7 @@ class Fitting(Compiled):
             self._itself(),
             {
                 "epochs": epochs,
-                "steps": steps_per_epoch if steps is None else steps,
+                "steps": steps if steps_per_epoch is None else steps_per_epoch,
                 "rows": source.rows,
                 "verbose": progress.verbose,
                 "validation_freq": validation_freq,
@@ -181,12 +181,18 @@ class Fitting(Compiled):
         last_good = Kept()
         self._fitting = True
         try:
+            self._place = (first, 0)
             hooks.call("train_begin", {})
+            if self._place != (first, 0):
+                # A callback has taken up the state of an interrupted fit.
+                first, source.skip = self._place
+                ahead = self.epochs_done - first
             logs: dict[str, float] = {}
             for epoch in range(first, epochs):
                 found = self._epoch(
                     source, epoch, epoch + ahead, steps_per_epoch, hooks, progress, last_good
                 )
+                source.skip = 0
                 if found is None:
                     break
                 logs = found
@@ -201,9 +207,23 @@ class Fitting(Compiled):
             hooks.call("train_end", logs)
         finally:
             self._fitting = False
+            self.optimizer.show_averages(False)
             last_good.close()
             progress.close()
         return history
+
+    # Epoch and batch that a fit starts with.
+    _place = (0, 0)
+
+    def go_on_at(self, epoch: int, batch: int = 0) -> None:
+        """Let the fit that is about to begin start elsewhere; for `Callback.on_train_begin`.
+
+        Parameters
+        ----------
+        epoch, batch
+            What it trains first, as callbacks count them.
+        """
+        self._place = (epoch, batch)
 
     def train_on_batch(
         self,
@@ -334,7 +354,7 @@ class Fitting(Compiled):
         x, y, weights = source.data
         if source.feed is None or not source.feed.fits(self.trainer()):
             source.feed = Feed(self.trainer(), x)
-        steps, done = source.steps if most_batches is None else most_batches, 0
+        steps, done = source.steps if most_batches is None else most_batches, source.skip
         while done < steps and not self.stop_training:
             turn, at = divmod(epoch * steps + done, source.steps)
             if source.shuffle:
@@ -368,8 +388,8 @@ class Fitting(Compiled):
         progress: Progress,
     ) -> None:
         """An epoch of batches that come from a generator."""
-        count = 0
-        for part in islice(source.batches(), most_batches):
+        count = source.skip
+        for part in islice(source.batches(), count, most_batches):
             rows = self._checked(*unpack(part), source.class_weight)
             self._step_through(rows, len(rows[0]), epoch, tally, hooks, progress, count)
             count += 1

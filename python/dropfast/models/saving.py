@@ -141,7 +141,7 @@ def save(
 
 def read_notes(filepath: files.Path) -> dict[str, str]:
     """The notes that `save` was given, and the metadata of the format."""
-    return _read(os.fsdecode(filepath))[0]
+    return read_file(filepath)[0]
 
 
 def save_weights(model: Model, filepath: files.Path, overwrite: bool) -> None:
@@ -189,13 +189,25 @@ def _write(
     overwrite: bool,
     notes: Mapping[str, str] | None = None,
 ) -> None:
+    more = dict(notes or {})
+    if description is not None:
+        more["model"] = json.dumps(description, allow_nan=False)
+    version = VERSION if description is not None and "graph" in description else 1
+    write_file(filepath, arrays, more, version, overwrite)
+
+
+def write_file(
+    filepath: files.Path,
+    arrays: Mapping[str, Array],
+    metadata: Mapping[str, str],
+    version: int = 1,
+    overwrite: bool = True,
+) -> None:
+    """Write arrays and texts as one file of this package's format."""
     from safetensors.numpy import save as to_bytes
 
-    version = VERSION if description is not None and "graph" in description else 1
-    metadata = {**(notes or {}), "format": "dropfast", "version": str(version)}
-    if description is not None:
-        metadata["model"] = json.dumps(description, allow_nan=False)
-    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
+    texts = {**metadata, "format": "dropfast", "version": str(version)}
+    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
     files.write(filepath, data, overwrite)
 
 
@@ -236,7 +248,7 @@ def load_model(
     (3, 1)
     """
     path = os.fsdecode(filepath)
-    metadata, arrays = _read(path)
+    metadata, arrays = read_file(path)
     if "model" not in metadata:
         raise ValueError(f"file must hold a model, not weights alone. Received: {path!r}")
     try:
@@ -310,7 +322,7 @@ def _check_arrays(arrays: Mapping[str, Array], weights: list[str], dtype: str) -
 def load_weights(model: Model, filepath: files.Path) -> None:
     """See `Sequential.load_weights`."""
     own = named_weights(model) if model.built else {}
-    _, arrays = _read(os.fsdecode(filepath))
+    _, arrays = read_file(filepath)
     _ = model.plan
     stored = _stored_weights(arrays)
     if len(stored) != len(own):
@@ -338,7 +350,7 @@ def _in_order(arrays: Mapping[str, Array], names: list[str]) -> list[Array]:
     return [arrays[name] for name in names]
 
 
-def _read(path: str) -> tuple[dict[str, str], dict[str, Array]]:
+def read_file(filepath: files.Path) -> tuple[dict[str, str], dict[str, Array]]:
     """Metadata and arrays of a file.
 
     Raises
@@ -348,6 +360,7 @@ def _read(path: str) -> tuple[dict[str, str], dict[str, Array]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = os.fsdecode(filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"filepath must exist. Received: filepath={path!r}")
     try:

@@ -40,6 +40,8 @@ class Source:
         self.data, self.stream, self.first = data, stream, first or []
         self.class_weight, self.batch_size, self.shuffle = class_weight, batch_size, shuffle
         self.feed: Feed | None = None
+        # Batches of the next epoch that were trained before an interruption.
+        self.skip = 0
         self.rows = None if data is None else len(data[0])
         self.steps = None if data is None else -(-len(data[0]) // batch_size)
 

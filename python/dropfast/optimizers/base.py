@@ -112,6 +112,8 @@ class Optimizer(Configurable):
         self._counter = np.zeros(1, np.uint64)
         self.state: list[list[Array]] = []
         self._params: list[Array] = []
+        # Whether averages and trained weights have changed places.
+        self._averages_shown = False
 
     @property
     def iterations(self) -> int:
@@ -206,8 +208,18 @@ class Optimizer(Configurable):
     def finalize_variable_values(self) -> None:
         """Make the averages the weights, where there are such; `fit` does so at its end."""
         if self.use_ema and self.state:
+            # Where the weights are the averages already, nothing has to be trained any more.
+            self.show_averages(True)
             for weight, average in zip(self._params, self.state[-1], strict=True):
-                weight[...] = average
+                average[...] = weight
+        self._averages_shown = False
+
+    def show_averages(self, shown: bool) -> None:
+        """Let the model's arrays hold the averages, and the state what was trained; or not."""
+        if shown != self._averages_shown and self.state:
+            for weight, average in zip(self._params, self.state[-1], strict=True):
+                weight[...], average[...] = average.copy(), weight.copy()
+            self._averages_shown = shown
 
     def accumulate(self, gradients: Sequence[Array], step: int) -> list[Array] | None:
         """The mean gradients of this step of the optimizer, or None if more batches belong to it.
