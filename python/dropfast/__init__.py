@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     )
     from dropfast.callbacks.history import History
     from dropfast.config import show_config, thread_limit
+    from dropfast.converters import from_keras
     from dropfast.layers.input import Input
     from dropfast.models import Model, Sequential, load_model
     from dropfast.random import set_random_seed
@@ -92,6 +93,7 @@ _NAMES = {
     "Input": "layers",
     "Model": "models",
     "Sequential": "models",
+    "from_keras": "converters",
     "load_model": "models",
     "set_random_seed": "random",
     "show_config": "config",
@@ -103,6 +105,7 @@ _MODULES = (
     "calibration",
     "callbacks",
     "constraints",
+    "converters",
     "datasets",
     "functional",
     "initializers",
@@ -146,6 +149,7 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_mask",
+    "from_keras",
     "functional",
     "gaussian_dropout",
     "gaussian_dropout_backward",

@@ -163,3 +163,31 @@ def test_files_of_every_version_are_read(path):
     assert np.array_equal(found.predict(x), expected[:4])
     found.fit(x, x[:, :1], epochs=2, initial_epoch=1, batch_size=2, verbose=0)
     assert np.array_equal(found.predict(x), expected[4:])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("m.keras", "from_keras"),
+        ("m.weights.h5", "from_keras"),
+        ("M.H5", "from_keras"),
+        ("m.onnx", r"model\.export"),
+        ("m.pt", r"model\.to_torch"),
+        (b"m.pkl", r"pickle\.dump"),
+        ("m.joblib", r"joblib\.dump"),
+        ("m.npz", r"numpy\.savez"),
+    ],
+)
+def test_names_that_promise_another_format_are_refused(tmp_path, monkeypatch, name, hint):
+    monkeypatch.chdir(tmp_path)
+    for write in (model().save, model().save_weights):
+        with pytest.raises(ValueError, match=f"must end in .safetensors.*{hint}"):
+            write(name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_keras_is_read_by_another_function(tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"PK")
+    for read in (df.load_model, model().load_weights):
+        with pytest.raises(ValueError, match="from_keras reads"):
+            read(tmp_path / "m.keras")

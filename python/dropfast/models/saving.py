@@ -130,6 +130,7 @@ def save(
     model: Model, filepath: files.Path, overwrite: bool, notes: Mapping[str, str] | None = None
 ) -> None:
     """See `Sequential.save`. Notes are metadata that reading a model ignores (`read_notes`)."""
+    files.check_format(filepath)
     _ = model.plan
     description = {**describe_model(model), **_training(model)}
     arrays = named_weights(model)
@@ -146,6 +147,7 @@ def read_notes(filepath: files.Path) -> dict[str, str]:
 
 def save_weights(model: Model, filepath: files.Path, overwrite: bool) -> None:
     """See `Sequential.save_weights`."""
+    files.check_format(filepath)
     _ = model.plan
     _write(filepath, named_weights(model), None, overwrite)
 
@@ -369,8 +371,9 @@ def read_file(filepath: files.Path) -> tuple[dict[str, str], dict[str, Array]]:
             _check_version(path, metadata)
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        keras = "; from_keras reads files of Keras" if files.is_keras(path) else ""
         raise ValueError(
-            f"filepath must be a whole safetensors file. Received: {path!r} ({error})"
+            f"filepath must be a whole safetensors file{keras}. Received: {path!r} ({error})"
         ) from error
 
 
