@@ -112,6 +112,14 @@ bench: ## run the benchmarks and print their tables
 docs: develop ## draw the pictures of docs/ again
 	$(BIN)/python docs/make_pictures.py $(ARGS)
 
+.PHONY: site
+site: develop $(VENV)/.site ## build the documentation site into target/site; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+$(VENV)/.site: $(VENV)/.tools
+	$(BIN)/python -m pip install --quiet --group site
+	touch $@
+
 .PHONY: statistics
 statistics: develop ## feed the random stream to the dieharder battery
 	@command -v dieharder >/dev/null || { $(APT) update && $(APT) install -y dieharder; }

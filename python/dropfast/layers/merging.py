@@ -319,7 +319,7 @@ class Dot(_Merge):
         return (None, 1)
 
     def merge(self, x: Sequence[Array]) -> Array:
-        """sum_k x[0][k] * x[1][k]."""
+        """Sum over k of ``x[0][:, k] * x[1][:, k]``."""
         a, b = map(self._unit, x)
         product: Array = (a * b).sum(axis=1, keepdims=True)
         return product

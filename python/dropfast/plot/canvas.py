@@ -33,7 +33,7 @@ def new_axes(axes: Any, count: int, sharey: bool = False) -> Any:
 def tidy(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Label the axes and take away what is not data."""
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.grid(color="0.9")
+    ax.grid(color="0.5", alpha=0.25)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
 
