@@ -18,7 +18,7 @@ use crate::train::workspace::Workspace;
 
 /// A layer of a [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// `activation(x · kernel + bias)`
     Dense {
         /// Outputs.
@@ -37,7 +37,7 @@ pub enum Layer {
 ///
 /// Masks, the order of rows and the first weights are functions of the seed, so two networks of the same seed and data
 /// have the same weights, bit for bit, on any processor. The example of the crate trains one.
-pub struct Network {
+pub(crate) struct Network {
     plan: Plan,
     /// Kernel and bias of each dense layer.
     weights: Vec<Vec<f32>>,
@@ -52,7 +52,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Value`] without a dense layer, for a size of 0 or a rate outside [0, 1], and where the last layer is no softmax.
-    pub fn new(inputs: usize, layers: &[Layer], seed: u64) -> Result<Self> {
+    pub(crate) fn new(inputs: usize, layers: &[Layer], seed: u64) -> Result<Self> {
         if !matches!(layers.last(), Some(Layer::Dense { activation: Activation::Softmax, .. })) {
             return Err(Error::value("the last of layers must be dense with softmax: the network is a classifier"));
         }
@@ -71,7 +71,7 @@ impl Network {
 
     /// Kernel and bias of each dense layer in turn; a kernel is `[inputs][units]`.
     #[must_use]
-    pub fn weights(&self) -> &[Vec<f32>] {
+    pub(crate) fn weights(&self) -> &[Vec<f32>] {
         &self.weights
     }
 
@@ -79,7 +79,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Value`] where `x` does not hold whole rows.
-    pub fn predict(&self, x: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) fn predict(&self, x: &[f32]) -> Result<Vec<f32>> {
         let rows = self.rows(x)?;
         let mut out = vec![0.0; rows * self.plan.outputs()];
         if rows > 0 {
@@ -95,7 +95,13 @@ impl Network {
     /// # Errors
     /// [`Error::Value`] where `x` and `labels` do not fit together or a label is no class, and for a batch size of 0 or a
     /// learning rate that is negative or not finite; [`Error::FloatingPoint`] where a loss is not finite: the weights are then those before that batch.
-    pub fn fit_epoch(&mut self, x: &[f32], labels: &[i64], batch_size: usize, learning_rate: f64) -> Result<f64> {
+    pub(crate) fn fit_epoch(
+        &mut self,
+        x: &[f32],
+        labels: &[i64],
+        batch_size: usize,
+        learning_rate: f64,
+    ) -> Result<f64> {
         let rows = self.rows(x)?;
         check_len("labels", labels.len(), rows)?;
         let classes = self.plan.outputs() as i64;

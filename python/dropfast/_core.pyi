@@ -308,8 +308,13 @@ class Network:
         *,
         keys: Sequence[Key] | None = None,
         rates: Sequence[float] | NDArray[np.float64] | None = None,
+        first_row: int = 0,
+        consistent: bool = False,
     ) -> None:
-        """Write the outputs of one batch; with keys, one per stochastic layer, as in training."""
+        """Write the outputs of one batch; with keys, one per stochastic layer, as in training.
+
+        The rows are number first_row and after; consistent gives all of them one mask.
+        """
     def predict(self, params: Sequence[_Array], x: _Array) -> _Array | None:
         """Outputs of rows at inference; None unless x is just as the network takes it."""
     def predict_mc(
@@ -323,6 +328,8 @@ class Network:
         samples: int,
         first_sample: int = 0,
         rates: Sequence[float] | NDArray[np.float64] | None = None,
+        first_row: int = 0,
+        consistent: bool = False,
     ) -> None:
         """Add Monte Carlo samples to Welford's sums; sample s draws at key.at(s)."""
     def train(

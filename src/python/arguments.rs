@@ -8,7 +8,7 @@ use super::floats::Floats;
 use crate::dropout::{Axis, Layout};
 
 /// Positions of a stream.
-const POSITIONS: u64 = 1 << 63;
+pub(crate) const POSITIONS: u64 = 1 << 63;
 
 /// The rate, a probability to drop.
 #[inline]

@@ -17,10 +17,12 @@ use super::key::Key as PyKey;
 use super::layers::layers_from_python;
 use super::loss::loss_from_python;
 use super::optimizer::optimizer_from_python;
+use super::predictions::How;
 use crate::dense::forward::Real;
 use crate::parallel::{Shared, num_threads};
 use crate::rng::Key;
 use crate::train::layer::{Dense, Layer, Limits};
+use crate::train::noise::Origin;
 use crate::train::plan::Plan;
 use crate::train::run::Run;
 use crate::train::update::Parameter;
@@ -97,8 +99,9 @@ impl Network {
     }
 
     /// Write the outputs for the rows of ``x`` into ``out``: inference, or with ``keys`` (one for each stochastic layer) as
-    /// in training.
-    #[pyo3(signature = (params, x, out, *, keys = None, rates = None))]
+    /// in training. They are rows ``first_row`` and after of what is predicted; ``consistent`` gives all of them one mask.
+    #[pyo3(signature = (params, x, out, *, keys = None, rates = None, first_row = 0, consistent = false))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
     fn forward(
         &self,
         py: Python<'_>,
@@ -107,11 +110,14 @@ impl Network {
         out: &Bound<'_, PyAny>,
         keys: Option<Vec<PyRef<'_, PyKey>>>,
         rates: Option<Vec<f64>>,
+        first_row: usize,
+        consistent: bool,
     ) -> PyResult<()> {
         let keys = self.keys(keys)?;
+        let how = How { keys: keys.as_deref(), rates: rates.as_deref(), origin: Origin { first_row, consistent } };
         match self.buffers {
-            Buffers::Single(_) => self.forward_as::<f32>(py, &params, x, out, keys, rates),
-            Buffers::Double(_) => self.forward_as::<f64>(py, &params, x, out, keys, rates),
+            Buffers::Single(_) => self.forward_as::<f32>(py, &params, x, out, how),
+            Buffers::Double(_) => self.forward_as::<f64>(py, &params, x, out, how),
         }
     }
 
@@ -131,8 +137,9 @@ impl Network {
     }
 
     /// Add ``samples`` outputs under fresh masks to the running ``mean`` and sum of squared deviations ``m2``; sample number
-    /// ``i`` draws with the keys at step ``i``.
-    #[pyo3(signature = (params, x, mean, m2, *, keys, samples, first_sample = 0, rates = None))]
+    /// ``i`` draws with the keys at step ``i``. ``first_row`` and ``consistent`` as in ``forward``.
+    #[pyo3(signature = (params, x, mean, m2, *, keys, samples, first_sample = 0, rates = None, first_row = 0,
+        consistent = false))]
     #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
     fn predict_mc(
         &self,
@@ -145,12 +152,15 @@ impl Network {
         samples: u64,
         first_sample: u64,
         rates: Option<Vec<f64>>,
+        first_row: usize,
+        consistent: bool,
     ) -> PyResult<()> {
         let keys = self.keys(Some(keys))?;
+        let how = How { keys: keys.as_deref(), rates: rates.as_deref(), origin: Origin { first_row, consistent } };
         let samples = (first_sample, samples);
         match self.buffers {
-            Buffers::Single(_) => self.predict_mc_as::<f32>(py, &params, x, (mean, m2), keys, samples, rates),
-            Buffers::Double(_) => self.predict_mc_as::<f64>(py, &params, x, (mean, m2), keys, samples, rates),
+            Buffers::Single(_) => self.predict_mc_as::<f32>(py, &params, x, (mean, m2), samples, how),
+            Buffers::Double(_) => self.predict_mc_as::<f64>(py, &params, x, (mean, m2), samples, how),
         }
     }
 

@@ -1,14 +1,28 @@
 //! Layer 5: the part of `dropfast._core.Network` that computes without training.
 
 use numpy::{PyArray2, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::arguments::POSITIONS;
 use super::borrowed::{Data, elements, writable};
 use super::network::{Network, Number};
 use crate::parallel::{Shared, View};
 use crate::rng::Key;
 use crate::train::gather::Input;
+use crate::train::noise::Origin;
 use crate::train::predict::{Moments, Predict};
+
+/// How stochastic layers act.
+#[derive(Clone, Copy)]
+pub(super) struct How<'a> {
+    /// A key for each; None at inference.
+    pub(crate) keys: Option<&'a [Key]>,
+    /// Rates that replace their own.
+    pub(crate) rates: Option<&'a [f64]>,
+    /// The rows whose decisions are taken.
+    pub(crate) origin: Origin,
+}
 
 impl Network {
     /// The parameters to read, without the list of borrows that is kept for arrays that are written: with a small network
@@ -40,7 +54,7 @@ impl Network {
             (x, array, &mut *out)
         };
         let (plan, input) = (&self.plan, Input::Float(x));
-        let predict = Predict { plan, parameters, input, rows, keys: None, rates: None };
+        let predict = Predict { plan, parameters, input, rows, keys: None, rates: None, origin: Origin::default() };
         py.detach(|| predict.outputs(out));
         Ok(Some(array.into_any()))
     }
@@ -50,11 +64,21 @@ impl Network {
         &'a self,
         parameters: Vec<View<'a, T>>,
         data: &'a Data<'_, T>,
-        keys: Option<&'a [Key]>,
-        rates: Option<&'a [f64]>,
+        How { keys, rates, origin }: How<'a>,
     ) -> PyResult<Predict<'a, T>> {
         self.check_rates(rates, 1)?;
-        Ok(Predict { plan: &self.plan, parameters, input: data.input()?, rows: data.rows(), keys, rates })
+        let (rows, first) = (data.rows(), origin.first_row);
+        // Every element of every layer has its place in the stream.
+        let widest = self.plan.widths.iter().copied().max().unwrap_or(1);
+        let end = first.checked_add(rows).and_then(|end| end.checked_mul(widest));
+        if end.is_none_or(|end| end as u64 >= POSITIONS) {
+            let message = format!(
+                "first_row must leave room for the positions of {rows} rows of {widest} elements below 2**63. \
+                 Received: first_row={first}"
+            );
+            return Err(PyValueError::new_err(message));
+        }
+        Ok(Predict { plan: &self.plan, parameters, input: data.input()?, rows, keys, rates, origin })
     }
 
     pub(super) fn forward_as<T: Number>(
@@ -63,36 +87,33 @@ impl Network {
         params: &[Bound<'_, PyAny>],
         x: &Bound<'_, PyAny>,
         out: &Bound<'_, PyAny>,
-        keys: Option<Vec<Key>>,
-        rates: Option<Vec<f64>>,
+        how: How<'_>,
     ) -> PyResult<()> {
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
         let mut out = writable::<T>("out", out, rows * self.plan.outputs())?;
-        let predict = self.prediction(weights, &data, keys.as_deref(), rates.as_deref())?;
+        let predict = self.prediction(weights, &data, how)?;
         let out = out.as_slice_mut()?;
         py.detach(|| predict.outputs(out));
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
     pub(super) fn predict_mc_as<T: Number>(
         &self,
         py: Python<'_>,
         params: &[Bound<'_, PyAny>],
         x: &Bound<'_, PyAny>,
         (mean, m2): (&Bound<'_, PyAny>, &Bound<'_, PyAny>),
-        keys: Option<Vec<Key>>,
         (first, count): (u64, u64),
-        rates: Option<Vec<f64>>,
+        how: How<'_>,
     ) -> PyResult<()> {
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
         let mut mean = writable::<f64>("mean", mean, rows * self.plan.outputs())?;
         let mut m2 = writable::<f64>("m2", m2, rows * self.plan.outputs())?;
-        let predict = self.prediction(weights, &data, keys.as_deref(), rates.as_deref())?;
+        let predict = self.prediction(weights, &data, how)?;
         let moments =
             Moments { mean: Shared::new(mean.as_slice_mut()?), m2: Shared::new(m2.as_slice_mut()?), first, count };
         py.detach(|| predict.moments(moments));

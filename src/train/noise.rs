@@ -3,13 +3,29 @@
 //! Decisions are kept as bits while a step lasts: word `c / 32` of a panel holds in bit `c % 32` of lane `r` whether
 //! feature `c` of row `r` is kept, so that a feature's mask is one test of 16 rows.
 
-use super::layer::{Noise, NoiseKind};
+use super::layer::{Noise, NoiseKind, Sharing};
 use crate::dropout::{Affine, Scale, Transform};
 use crate::rng::{Key, Threshold, domain, keep_bits, normals};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
 
 /// Features whose decisions share a word.
 pub(crate) const WORD: usize = 32;
+
+/// Which rows a batch's decisions are those of.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// The number of the batch's first row among all rows.
+    pub(crate) first_row: usize,
+    /// Whether all rows take the decisions of row 0.
+    pub(crate) consistent: bool,
+}
+
+impl Origin {
+    /// The row for which row `row` of the batch draws.
+    fn row(self, row: usize) -> usize {
+        if self.consistent { 0 } else { self.first_row + row }
+    }
+}
 
 /// One stochastic layer at one step.
 #[derive(Clone, Copy)]
@@ -18,6 +34,8 @@ pub(crate) struct Draw {
     pub(crate) noise: Noise,
     /// Its key, at this step.
     pub(crate) key: Key,
+    /// The rows it draws for.
+    pub(crate) origin: Origin,
 }
 
 /// What a draw leaves behind for the passes over a panel: decisions, or factors.
@@ -30,6 +48,12 @@ pub(crate) struct Drawn<'a, T: Element> {
 }
 
 impl Draw {
+    /// As [`Noise::panels_per_mask`]; None too where masks begin inside of panels.
+    pub(crate) fn panels_per_mask(&self, lanes: usize) -> Option<usize> {
+        let whole = self.origin.first_row.is_multiple_of(lanes) || self.noise.sharing == Sharing::Batch;
+        self.noise.panels_per_mask(lanes).filter(|_| whole || self.origin.consistent)
+    }
+
     /// Draws for the rows of one panel, the first of which is row `first` of the batch: bits, or factors, as in [`Drawn`].
     pub(crate) fn draw<T: Element>(
         &self,
@@ -44,7 +68,7 @@ impl Draw {
         let threshold = Threshold::new(self.noise.rate);
         let mut last = None;
         for lane in 0..T::LANES {
-            let (start, count) = self.noise.draws(first + lane, width);
+            let (start, count) = self.noise.draws(self.origin.row(first + lane), width);
             if last != Some(start) {
                 keep_bits(self.key, threshold, start, words, count);
                 if count < width {
@@ -62,7 +86,7 @@ impl Draw {
         let deviation = (self.noise.rate / (1.0 - self.noise.rate)).sqrt();
         let mut row = vec![0.0; width];
         for lane in 0..T::LANES {
-            normals(self.key.in_domain(domain::GAUSSIAN), ((first + lane) * width) as u64, &mut row);
+            normals(self.key.in_domain(domain::GAUSSIAN), (self.origin.row(first + lane) * width) as u64, &mut row);
             for (factor, &normal) in factors[lane..].iter_mut().step_by(T::LANES).zip(&row) {
                 *factor = T::from_f64(f64::from(normal)).mul_add(T::from_f64(deviation), T::ONE);
             }

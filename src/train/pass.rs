@@ -158,7 +158,7 @@ impl<'a, T: Element> Pass<'a, T> {
                 let row = group.first_row + (panel - group.panels.start) * T::LANES;
                 // SAFETY: the panel is this member's.
                 draw.draw(row, width, words, unsafe { self.buffers.to_draw(index, width, panel) });
-                let shared = draw.noise.panels_per_mask(T::LANES).is_some();
+                let shared = draw.panels_per_mask(T::LANES).is_some();
                 // The first of a mask's panels among those of a member, who may look for it there later.
                 let first = (group.first_row / T::LANES) + share.start - group.panels.start;
                 if shared && mask_start::<T>(draw, &share, first, panel) == panel {

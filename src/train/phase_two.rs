@@ -172,7 +172,7 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
     /// Which of the features of a value dropout kept in row `row` of the batch; all without a layer whose masks rows share.
     fn kept(&self, noise: Option<usize>, value: usize, row: usize) -> &Kept {
         let buffers = &self.pass.buffers;
-        let shared = |&noise: &usize| self.batch.draws[noise].noise.panels_per_mask(T::LANES).is_some();
+        let shared = |&noise: &usize| self.batch.draws[noise].panels_per_mask(T::LANES).is_some();
         let Some(noise) = noise.filter(shared) else { return &buffers.whole[value] };
         let panels = 0..self.batch.rows.len().div_ceil(T::LANES);
         let panel = mask_start::<T>(&self.batch.draws[noise], &panels, 0, row / T::LANES);

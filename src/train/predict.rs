@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::few_rows;
 use super::gather::{Input, Scatter};
 use super::layer::Noise;
-use super::noise::Draw;
+use super::noise::{Draw, Origin};
 use super::pass::{Group, Pass};
 use super::plan::Plan;
 use super::workspace::{Scratch, Workspace};
@@ -33,6 +33,8 @@ pub(crate) struct Predict<'a, T: Element> {
     pub(crate) keys: Option<&'a [Key]>,
     /// Rates that replace the layers' own.
     pub(crate) rates: Option<&'a [f64]>,
+    /// The rows whose decisions they take.
+    pub(crate) origin: Origin,
 }
 
 /// Running mean and sum of squared deviations, `[row][unit]` each (Welford 1962).
@@ -84,7 +86,8 @@ impl<T: Element> Predict<'_, T> {
         let draw = |(index, key): (usize, &Key)| {
             let noise = *self.plan.noise_layer(index);
             let rate = self.rates.map_or(noise.rate, |rates| rates[index]);
-            Draw { noise: Noise { rate, ..noise }, key: step.map_or(*key, |step| key.at(step)) }
+            let key = step.map_or(*key, |step| key.at(step));
+            Draw { noise: Noise { rate, ..noise }, key, origin: self.origin }
         };
         self.keys.map(|keys| keys.iter().enumerate().map(draw).collect())
     }

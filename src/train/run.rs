@@ -19,7 +19,7 @@ use super::gather::{Input, Scatter};
 use super::jobs::{Job, jobs, share};
 use super::layer::{Layer, Noise};
 use super::loss::{Loss, LossPanel, Targets};
-use super::noise::Draw;
+use super::noise::{Draw, Origin};
 use super::optimizer::{NormClip, Optimizer, with_rule};
 use super::own::by_features;
 use super::pass::{Batch, Group, Pass};
@@ -118,7 +118,8 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
             let noise = *self.plan.noise_layer(index);
             let rate = self.rates.map_or(noise.rate, |rates| rates[batch * count + index]);
             let sharing = noise.sharing.among(rows);
-            Draw { noise: Noise { rate, sharing, ..noise }, key: self.keys[index].at(self.first_step + batch as u64) }
+            let key = self.keys[index].at(self.first_step + batch as u64);
+            Draw { noise: Noise { rate, sharing, ..noise }, key, origin: Origin::default() }
         };
         (0..count).map(draw).collect()
     }

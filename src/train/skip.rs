@@ -22,20 +22,23 @@ pub(crate) struct Skip {
     inputs: Option<usize>,
     outputs: Option<usize>,
     panels: usize,
+    /// Panels of all rows before the first of the batch.
+    before: usize,
 }
 
 impl Skip {
     /// What to leave out at a step; None where nothing is.
     pub(crate) fn new<T: Element>(place: &DensePlace, draws: &[Draw]) -> Option<Self> {
-        let (mut panels, mut left) = (usize::MAX, 1.0);
+        let (mut panels, mut left, mut before) = (usize::MAX, 1.0, 0);
         let mut side = |noise: Option<usize>| {
-            let layer = draws[noise?].noise;
-            panels = panels.min(layer.panels_per_mask(T::LANES)?);
-            left *= 1.0 - layer.rate;
+            let draw = &draws[noise?];
+            panels = panels.min(draw.panels_per_mask(T::LANES)?);
+            left *= 1.0 - draw.noise.rate;
+            before = draw.origin.first_row / T::LANES;
             noise
         };
         let (inputs, outputs) = (side(place.input_noise), side(place.output_noise));
-        (1.0 - left >= LEAST_SAVED).then_some(Self { inputs, outputs, panels })
+        (1.0 - left >= LEAST_SAVED).then_some(Self { inputs, outputs, panels, before })
     }
 
     /// Cuts panels, the first of which is number `first` of its batch, into runs with the same masks.
@@ -53,7 +56,7 @@ impl Skip {
         let mut runs = Vec::new();
         let mut start = panels.start;
         while start < panels.end {
-            let left = self.panels - (first + start - panels.start) % self.panels;
+            let left = self.panels - (self.before + first + start - panels.start) % self.panels;
             let end = panels.end.min(start.saturating_add(left));
             let side = |noise: Option<usize>, value: usize| {
                 let Some(noise) = noise else { return &buffers.whole[value] };
@@ -71,8 +74,9 @@ impl Skip {
 
 /// The first of `panels` that shares the mask of one of them; the first of all is number `first` of its batch.
 pub(crate) fn mask_start<T: Element>(draw: &Draw, panels: &Range<usize>, first: usize, panel: usize) -> usize {
-    let shared = draw.noise.panels_per_mask(T::LANES).unwrap_or(1);
-    panel.saturating_sub((first + panel - panels.start) % shared).max(panels.start)
+    let shared = draw.panels_per_mask(T::LANES).unwrap_or(1);
+    let number = draw.origin.first_row / T::LANES + first + panel - panels.start;
+    panel.saturating_sub(number % shared).max(panels.start)
 }
 
 /// Panels with the same masks, and the inputs and outputs of a dense layer that take part for them.

@@ -6,6 +6,7 @@ use super::few_rows;
 use super::gather::Input;
 use super::layer::{Dense, Layer, Limits, Noise, NoiseKind, Sharing};
 use super::loss::{Loss, LossKind, Targets};
+use super::noise::Origin;
 use super::optimizer::{NormClip, Optimizer, OptimizerKind};
 use super::own::by_features;
 use super::plan::Plan;
@@ -407,7 +408,15 @@ fn few_rows_are_as_among_many(layers: Vec<Layer>) {
         let rows = x.len() / INPUTS;
         let mut out = vec![0.0; rows * CLASSES];
         let parameters = weights.iter().map(|values| View::new(values)).collect();
-        let predict = Predict { plan: &plan, parameters, input: Input::Float(x), rows, keys: None, rates: None };
+        let predict = Predict {
+            plan: &plan,
+            parameters,
+            input: Input::Float(x),
+            rows,
+            keys: None,
+            rates: None,
+            origin: Origin::default(),
+        };
         assert_eq!(few_rows::fits(&plan, &predict.input, rows), rows <= 12);
         predict.outputs(&mut out);
         out

@@ -81,7 +81,7 @@ def test_no_pass_is_run_twice(extras, model, data, monkeypatch):
     engine, passes = model.engine(), []
     once = engine.sample
     monkeypatch.setattr(
-        engine, "sample", lambda x, keys, rates: passes.append(keys) or once(x, keys, rates)
+        engine, "sample", lambda x, keys, *more: passes.append(keys) or once(x, keys, *more)
     )
     found = model.predict_mc(data[0], samples=9, **extras)
     assert [keys[0].step for keys in passes] == list(range(9))

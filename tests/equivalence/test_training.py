@@ -359,3 +359,22 @@ def test_monte_carlo(run: str) -> None:
         results.append((mean, m2))
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [(5, False), (16, False), (11, True)])
+@pytest.mark.parametrize("run", ["seed network in small", "row groups", "alpha"])
+def test_monte_carlo_of_blocks(run: str, rows: tuple[int, bool]) -> None:
+    native, plain, layers = networks(run, "float64")
+    params = initial(layers, "float64")
+    x, _ = data(RUNS[run][1], layers, "float64")
+    first_row, consistent = rows
+    more = {"keys": keys_of(layers), "first_row": first_row, "consistent": consistent}
+    results = []
+    for network in (native, plain):
+        mean, m2 = np.zeros((2, 37, CLASSES))
+        network.predict_mc(params, x[:37], mean, m2, samples=4, **more)
+        out = np.zeros((37, CLASSES))
+        network.forward(params, x[:37], out, **more)
+        results.append((mean, m2, out))
+    for native_one, plain_one in zip(*results, strict=True):
+        np.testing.assert_allclose(native_one, plain_one, rtol=1e-8, atol=1e-12)

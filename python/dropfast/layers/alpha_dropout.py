@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
-from dropfast.layers.rated import Rate, Rated, check_noise_shape
+from dropfast.layers.rated import Rate, Rated, check_noise_shape, noise_of
 
 
 class AlphaDropout(Rated, Layer):
@@ -36,6 +36,8 @@ class AlphaDropout(Rated, Layer):
     2
     """
 
+    by_rows: ClassVar[bool] = True
+
     def __init__(
         self,
         rate: Rate | Any,
@@ -51,15 +53,15 @@ class AlphaDropout(Rated, Layer):
         """Dropped elements at the negative saturation, then an affine map."""
         if not passage.training or passage.key is None:
             return x
-        return _core.alpha_dropout(x, self.rate_of(passage), passage.key, True, self.noise_shape)
+        noise = noise_of(x.shape, passage, self.noise_shape)
+        return _core.alpha_dropout(x, self.rate_of(passage), passage.key, **noise)
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """The same mask, drawn again."""
         if not passage.training or passage.key is None:
             return grad
-        return _core.alpha_dropout_backward(
-            grad, self.rate_of(passage), passage.key, self.noise_shape
-        )
+        noise = noise_of(grad.shape, passage, self.noise_shape)
+        return _core.alpha_dropout_backward(grad, self.rate_of(passage), passage.key, **noise)
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """An "alpha_dropout" of the native network, where each element decides for itself."""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast import constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
-from dropfast.checks import check_flag, check_name
+from dropfast.checks import check_flag, check_integer, check_name
 from dropfast.configurable import Configurable, snake_case
 from dropfast.graph import Call, Graph, SymbolicTensor, enter, is_symbolic, record
 from dropfast.layers.spellings import row_shape
@@ -40,6 +40,10 @@ class Passage:
         The rate of this step where a schedule moves it, else None.
     rows_per_mask
         The model's default for layers that set none.
+    first_row
+        The number of the batch's first row: row i of the batch draws as row ``first_row + i``.
+    consistent
+        Whether all rows take the decisions of row 0.
     linear
         True makes a layer leave out its activation: the loss computes it (softmax and
         cross-entropy together).
@@ -60,6 +64,8 @@ class Passage:
     key: Key | None = None
     rate: float | None = None
     rows_per_mask: int = 1
+    first_row: int = 0
+    consistent: bool = False
     linear: bool = False
     saved: Any = None
     gradients: dict[str, Array] = field(default_factory=dict)
@@ -116,6 +122,8 @@ class Layer(Configurable):
 
     kind = "layer"
     stochastic: ClassVar[bool] = False
+    # Whether `forward` and `gradient` of this class draw by the numbers of rows, as a passage says.
+    by_rows: ClassVar[bool] = False
     until_built: ClassVar[tuple[str, ...]] = ("dtype",)
     moving = frozenset({"built", "gradients"})
     # Whether it takes a list of tensors.
@@ -242,6 +250,16 @@ class Layer(Configurable):
         return self.merges or type(self).build is Layer.build
 
     @property
+    def draws_by_rows(self) -> bool:
+        """Whether blocks of a batch draw what the whole would, because `forward` numbers rows."""
+        if not self.stochastic:
+            return True
+        for kind in type(self).__mro__:
+            if "by_rows" in vars(kind) or "forward" in vars(kind):
+                return bool(vars(kind).get("by_rows", False))
+        return False
+
+    @property
     def idle_at_inference(self) -> bool:
         """Whether a graph for inference may leave the layer out."""
         own = self.stochastic and exact(self)
@@ -358,7 +376,13 @@ class Layer(Configurable):
 
     # By hand.
 
-    def __call__(self, x: Any, training: bool | None = None, key: Key | None = None) -> Any:
+    def __call__(
+        self,
+        x: Any,
+        training: bool | None = None,
+        key: Key | None = None,
+        first_row: int = 0,
+    ) -> Any:
         """Send a batch through the layer, or record that a graph does.
 
         Parameters
@@ -369,6 +393,9 @@ class Layer(Configurable):
             Whether stochastic layers draw. On symbolic tensors None leaves that to the model.
         key
             Where they draw; None draws at (seed, 0, number of the call).
+        first_row
+            The number of the first row, for a block of a larger batch: with the same key it gives
+            the bits that the whole has there.
 
         Returns
         -------
@@ -381,10 +408,10 @@ class Layer(Configurable):
         if self.composite:
             from dropfast.training.eager import run
 
-            return run(self, x, bool(training), key)
-        return self._eager(x, bool(training), key)
+            return run(self, x, bool(training), key, first_row)
+        return self._eager(x, bool(training), key, first_row)
 
-    def _eager(self, x: Any, training: bool, key: Key | None) -> Array:
+    def _eager(self, x: Any, training: bool, key: Key | None, first_row: int = 0) -> Array:
         if self.merges:
             parts = [self._convert(as_numeric("x", part)) for part in x]
             batch: Any = parts
@@ -397,7 +424,9 @@ class Layer(Configurable):
             self.build_once(shape, "float64" if wide else "float32")
         else:
             self.check_input(shape)
-        passage = Passage(training, key, self.rate_at(0, 0))
+        passage = Passage(training, key, self.rate_at(0, 0), first_row=first_row)
+        if first_row:
+            check_rows_of(self, first_row)
         # A class of one's own may draw in inference too.
         if self.stochastic and key is None and (training or not exact(self)):
             passage.key = Key(self._seed(), 0, self._calls)
@@ -525,8 +554,8 @@ class Layer(Configurable):
         return {**rest, "_last": None, "_named_weights": named}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        named = state.pop("_named_weights", {})
-        vars(self).update(state)
+        named = state.get("_named_weights", {})
+        super().__setstate__({k: v for k, v in state.items() if k != "_named_weights"})
         vars(self).update({name: self._weights[i].value for name, i in named.items()})
 
     def _shown(self, name: str) -> Any:
@@ -544,6 +573,18 @@ def _building_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape]
             self.build_once(input_shape, "float32")
 
     return built
+
+
+def check_rows_of(layer: Layer, first_row: Any = 0, what: str = "first_row") -> None:
+    """Refuse a row number that is none, and layers that would draw as if every batch began at 0."""
+    if what == "first_row":
+        check_integer("first_row", first_row)
+    if not layer.draws_by_rows:
+        raise ValueError(
+            f"{what} must be left out with layer {layer.name!r}, which draws for itself: its "
+            "forward and gradient must heed passage.first_row and passage.consistent, and its "
+            f"class say so with by_rows = True. Received: {what}={first_row!r}"
+        )
 
 
 def parts_of(owner: Configurable) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dropfast import _core
 from dropfast.arrays import Array, Shape
@@ -40,6 +40,9 @@ class DropConnect(Rated, Dense):
     >>> bool((y[0] == y[1]).all()), layer(np.ones((1, 4))).tolist()
     (True, [[4.0, 4.0, 4.0]])
     """
+
+    # The mask is the kernel's: rows have no part in it.
+    by_rows: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.checks import check_choice, check_integer
 from dropfast.layers.base import Layer, Passage
-from dropfast.layers.rated import Rate, Rated, check_noise_shape
+from dropfast.layers.rated import Rate, Rated, check_noise_shape, noise_of
 
 
 class Dropout(Rated, Layer):
@@ -55,6 +56,8 @@ class Dropout(Rated, Layer):
     [[1.0, 1.0]]
     """
 
+    by_rows: ClassVar[bool] = True
+
     def __init__(
         self,
         rate: Rate | Any,
@@ -91,21 +94,37 @@ class Dropout(Rated, Layer):
         return self._drop(grad, rate, passage, _core.dropout_backward)
 
     def _drop(self, x: Array, rate: float, passage: Passage, kernel: Any) -> Array:
-        sharing, key = self.sharing(x.ndim, passage), passage.drawing_key()
-        if self.scale_at == "inference":
-            mask = _core.dropout_mask(x.shape, rate, key, **sharing)
-            return np.where(mask, x, x.dtype.type(0))
-        dropped: Array = kernel(x, rate, key, **sharing)
-        return dropped
+        key = passage.drawing_key()
+        parts = []
+        for rows, sharing in self.sharing(x.shape, passage):
+            part = x[rows]
+            if self.scale_at == "inference":
+                mask = _core.dropout_mask(part.shape, rate, key, **sharing)
+                parts.append(np.where(mask, part, part.dtype.type(0)))
+            else:
+                parts.append(kernel(part, rate, key, **sharing))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def sharing(self, ndim: int, passage: Passage) -> dict[str, Any]:
-        """Which elements share decisions, as the kernels take it."""
-        if self.noise_shape is not None:
-            return {"noise_shape": self.noise_shape}
+    def sharing(
+        self, shape: tuple[int, ...], passage: Passage
+    ) -> list[tuple[slice, dict[str, Any]]]:
+        """Which elements share decisions, as kernels take it: for all rows, or in two parts."""
+        whole = slice(None)
+        if self.noise_shape is not None or passage.consistent:
+            return [(whole, noise_of(shape, passage, self.noise_shape))]
         rows = passage.rows_per_mask if self.rows_per_mask is None else self.rows_per_mask
+        one = (1,) + (None,) * (len(shape) - 1)
         if rows == 0:
-            return {"noise_shape": (1,) + (None,) * (ndim - 1)}
-        return {"rows_per_mask": rows}
+            return [(whole, {"noise_shape": one})]
+        size, (group, inside) = math.prod(shape[1:]), divmod(passage.first_row, rows)
+        if not inside:
+            return [(whole, {"rows_per_mask": rows, "offset": group * size})]
+        # The rest of a group that began in the block before.
+        rest = rows - inside
+        first = (slice(rest), {"noise_shape": one, "offset": group * size})
+        if rest >= shape[0]:
+            return [first]
+        return [first, (slice(rest, None), {"rows_per_mask": rows, "offset": (group + 1) * size})]
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "dropout" of the native network, unless the noise shape is an unusual one."""

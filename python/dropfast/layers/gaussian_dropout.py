@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from dropfast import _core
 from dropfast.arrays import Array, Shape
 from dropfast.layers.base import Layer, Passage
-from dropfast.layers.rated import Rate, Rated
+from dropfast.layers.rated import Rate, Rated, noise_of
+from dropfast.random import Key
 
 
 class GaussianDropout(Rated, Layer):
@@ -35,6 +38,8 @@ class GaussianDropout(Rated, Layer):
     (True, True)
     """
 
+    by_rows: ClassVar[bool] = True
+
     def __init__(self, rate: Rate | Any, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.set_rate(rate, seed)
@@ -45,13 +50,21 @@ class GaussianDropout(Rated, Layer):
         """The input times the noise."""
         if not passage.training or passage.key is None:
             return x
-        return _core.gaussian_dropout(x, self.rate_of(passage), passage.key)
+        return self._multiply(x, passage.key, passage, _core.gaussian_dropout)
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """The gradient times the same noise, drawn again."""
         if not passage.training or passage.key is None:
             return grad
-        return _core.gaussian_dropout_backward(grad, self.rate_of(passage), passage.key)
+        return self._multiply(grad, passage.key, passage, _core.gaussian_dropout_backward)
+
+    def _multiply(self, x: Array, key: Key, passage: Passage, kernel: Any) -> Array:
+        rate = self.rate_of(passage)
+        if passage.consistent:
+            product: Array = x * kernel(np.ones_like(x[:1]), rate, key)
+            return product
+        scaled: Array = kernel(x, rate, key, offset=noise_of(x.shape, passage)["offset"])
+        return scaled
 
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "gaussian_dropout" of the native network."""

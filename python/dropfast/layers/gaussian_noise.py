@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from dropfast.arrays import Array
 from dropfast.checks import check_number
 from dropfast.layers.base import Layer, Passage
+from dropfast.layers.rated import noise_of
 from dropfast.random import check_seed, random_normal
 
 
@@ -34,6 +36,7 @@ class GaussianNoise(Layer):
     """
 
     stochastic: ClassVar[bool] = True
+    by_rows: ClassVar[bool] = True
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,7 +47,10 @@ class GaussianNoise(Layer):
         """The input plus noise."""
         if not passage.training or passage.key is None:
             return x
-        noise = self.stddev * random_normal(x.size, passage.key).reshape(x.shape)
+        shape = (1, *x.shape[1:]) if passage.consistent else x.shape
+        offset = noise_of(x.shape, passage)["offset"]
+        drawn = random_normal(math.prod(shape), passage.key, offset).reshape(shape)
+        noise = self.stddev * drawn
         noisy: Array = x + noise.astype(x.dtype)
         return noisy
 

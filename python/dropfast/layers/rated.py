@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -39,6 +40,20 @@ class Rated:
     def rate_of(self, passage: Passage) -> float:
         """The drop rate of a passage."""
         return self.rate_at(0, 0) if passage.rate is None else passage.rate
+
+
+def noise_of(
+    shape: tuple[int, ...], passage: Passage, noise_shape: Sequence[int | None] | None = None
+) -> dict[str, Any]:
+    """Noise shape and offset, as kernels take them, of a batch whose rows a passage numbers."""
+    known = (None,) * len(shape) if noise_shape is None else tuple(noise_shape)
+    if passage.consistent and known:
+        return {"noise_shape": (1, *known[1:]), "offset": 0}
+    if not passage.first_row or known[:1] == (1,):
+        return {"noise_shape": noise_shape, "offset": 0}
+    sizes = zip(known[1:], shape[1:], strict=False)
+    row = math.prod(size if entry is None else entry for entry, size in sizes)
+    return {"noise_shape": known, "offset": passage.first_row * row}
 
 
 def check_noise_shape(noise_shape: Sequence[int | None] | None) -> tuple[int | None, ...] | None:

@@ -13,6 +13,7 @@ from dropfast.layers.rated import Rate
 
 class _SpatialDropout(Dropout):
     fixed = ("noise_shape", "rows_per_mask")
+    by_rows: ClassVar[bool] = True
     spatial: ClassVar[int]
 
     def __init__(

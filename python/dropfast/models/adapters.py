@@ -214,11 +214,7 @@ def answers(graph: Graph, columns: Columns, found: MonteCarlo) -> Any:
     """
     if isinstance(graph.outputs, SymbolicTensor):
         return found
-    wanted = [found.mean, found.std, found.quantiles, found.samples]
-    cut = [[None] * len(columns) if a is None else _cut(a, columns) for a in wanted]
-    return like(
-        graph.outputs, [MonteCarlo(m, s, None, q, r) for m, s, q, r in zip(*cut, strict=True)]
-    )
+    return like(graph.outputs, found._outputs(columns, _cut))
 
 
 def _cut(array: Array, columns: Columns) -> list[Array]:

@@ -102,6 +102,6 @@ def mask_of(
 ) -> Array:
     """The mask that a layer draws for a batch."""
     if isinstance(layer, Dropout):
-        sharing = layer.sharing(len(shape), Passage(rows_per_mask=rows))
+        ((_, sharing),) = layer.sharing(shape, Passage(rows_per_mask=rows))
         return _core.dropout_mask(shape, rate, key, **sharing)
     return _core.dropout_mask(shape, rate, key, layer.noise_shape)

@@ -15,9 +15,9 @@ from dropfast.models import adapters
 from dropfast.models.data import Feed, check_x
 from dropfast.models.generators import is_stream
 from dropfast.models.kinds import as_given, inputs_of
-from dropfast.models.monte_carlo import sample
+from dropfast.models.monte_carlo import Wanted, sample
 from dropfast.models.stack import Stack
-from dropfast.random import CALLS
+from dropfast.random import CALLS, Key
 from dropfast.training.engine import Native
 
 
@@ -159,6 +159,10 @@ class Predicting(Stack):
         quantiles: Sequence[float] | None = None,
         information: bool = False,
         return_samples: bool = False,
+        first_row: int = 0,
+        first_sample: int = 0,
+        key: Key | None = None,
+        consistent: bool = False,
     ) -> Any:
         """Predict with dropout left on, many times: mean and spread tell how sure the model is.
 
@@ -176,7 +180,17 @@ class Predicting(Stack):
         information
             Whether to compute what `MonteCarlo.mutual_information` needs; for classifiers.
         return_samples
-            Whether to keep the raw samples: the only choice whose memory grows with `samples`.
+            Whether to keep the raw samples, in memory that grows with their number.
+        first_row, first_sample
+            The numbers of the first row of `x` and of the first sample, for blocks of a larger
+            prediction: `MonteCarlo.merge` joins them to what one call returns, to the bit. A block
+            with a `first_sample` above 0 keeps its samples for that.
+        key
+            Where sample 0 draws instead: place i at (seed, stream + i, step + number of the
+            sample).
+        consistent
+            Whether all rows of a sample share a mask, that of row 0: then a sample is one network,
+            and its outputs are a smooth function of the inputs.
 
         Returns
         -------
@@ -202,7 +216,17 @@ class Predicting(Stack):
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
         rates = self._rates_now()
-        found = sample(self, rows, samples, quantiles, information, return_samples, rates)
+        wanted = Wanted(
+            samples,
+            quantiles,
+            information,
+            return_samples,
+            first_row,
+            first_sample,
+            key,
+            consistent,
+        )
+        found = sample(self, rows, wanted, rates)
         return adapters.answers(self.plan.graph, self.plan.columns_out, found)
 
     def _take(self, x: Any) -> Array:

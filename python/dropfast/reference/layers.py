@@ -90,6 +90,26 @@ def draw(
     return Noise(mask, float(scale_of(rate, dtype)))
 
 
+def draw_rows(
+    layer: Layer,
+    shape: tuple[int, int],
+    rate: float,
+    key: KeyLike,
+    dtype: np.dtype[Any],
+    first_row: int,
+    consistent: bool,
+) -> Noise:
+    """The noise of a block of rows: drawn for all rows up to its last, or the first row's."""
+    rows, width = shape
+    whole = draw(layer, (1 if consistent else first_row + rows, width), rate, key, dtype)
+    own = slice(None) if consistent else slice(first_row, None)
+
+    def cut(part: Any) -> Any:
+        return part[own] if np.ndim(part) else part
+
+    return Noise(cut(whole.mask), cut(whole.factor), whole.shift, whole.fill)
+
+
 def _sharing(layer: Layer) -> dict[str, Any]:
     """How the layer's rows share masks, as arguments of dropout_mask."""
     if layer.get("per_row", False):

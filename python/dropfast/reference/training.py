@@ -71,9 +71,14 @@ class Network:
         *,
         keys: Sequence[KeyLike] | None = None,
         rates: Rates = None,
+        first_row: int = 0,
+        consistent: bool = False,
     ) -> None:
-        """Outputs of one batch: with a key per stochastic layer as in training, else inference."""
-        out[...] = self._forward(params, x, keys, rates)[0]
+        """Outputs of one batch: with a key per stochastic layer as in training, else inference.
+
+        Its rows draw as rows first_row and after of a larger batch, or all as row 0.
+        """
+        out[...] = self._forward(params, x, keys, rates, (first_row, consistent))[0]
 
     def predict_mc(
         self,
@@ -86,10 +91,13 @@ class Network:
         samples: int,
         first_sample: int = 0,
         rates: Rates = None,
+        first_row: int = 0,
+        consistent: bool = False,
     ) -> None:
         """Monte Carlo dropout (Gal and Ghahramani 2016), Welford's sums updated in place."""
         for sample in range(first_sample, first_sample + samples):
-            y, _ = self._forward(params, x, [_at(key, sample) for key in keys], rates)
+            at = [_at(key, sample) for key in keys]
+            y, _ = self._forward(params, x, at, rates, (first_row, consistent))
             delta = y - mean
             mean += delta / (sample + 1)
             m2 += delta * (y - mean)
@@ -193,7 +201,12 @@ class Network:
         )
 
     def _forward(
-        self, params: Params, x: Array, keys: Sequence[KeyLike] | None, rates: Rates
+        self,
+        params: Params,
+        x: Array,
+        keys: Sequence[KeyLike] | None,
+        rates: Rates,
+        rows: tuple[int, bool] = (0, False),
     ) -> tuple[F64, list[dict[str, Any]]]:
         """Output, and a tape with one entry per layer of what its backward step needs."""
         h = np.asarray(x, np.float64)
@@ -211,7 +224,7 @@ class Network:
                     noise = L.at_inference(layer, rate)
                 else:
                     shape = (h.shape[0], h.shape[1])
-                    noise = L.draw(layer, shape, rate, keys[place], self.dtype)
+                    noise = L.draw_rows(layer, shape, rate, keys[place], self.dtype, *rows)
                 place += 1
                 entry["noise"] = noise
                 h = noise.forward(h)

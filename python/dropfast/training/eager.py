@@ -9,12 +9,12 @@ import numpy as np
 from dropfast.arrays import Array, as_numeric
 from dropfast.graph import Graph, trace
 from dropfast.graph.symbolic import flatten, like
-from dropfast.layers.base import Layer, Passage
+from dropfast.layers.base import Layer, Passage, check_rows_of
 from dropfast.random import Key
 from dropfast.training.walk import backward, forward, outputs_of, places_of
 
 
-def run(owner: Layer, x: Any, training: bool, key: Key | None) -> Any:
+def run(owner: Layer, x: Any, training: bool, key: Key | None, first_row: int = 0) -> Any:
     """Send a batch through a composite layer."""
     arrays = [as_numeric("x", part) for part in flatten(x)]
     wide = all(array.dtype == np.float64 for array in arrays)
@@ -26,7 +26,9 @@ def run(owner: Layer, x: Any, training: bool, key: Key | None) -> Any:
     passages = []
     for place in places:
         acts = place.acts[not training]
-        passage = Passage(acts, None, place.layer.rate_at(0, 0))
+        passage = Passage(acts, None, place.layer.rate_at(0, 0), first_row=first_row)
+        if first_row and acts:
+            check_rows_of(place.layer, first_row)
         if acts and place.layer.stochastic:
             first = Key(owner._seed(), 0, owner._calls) if key is None else key
             passage.key = Key(first.seed, first.stream + place.index, first.step)

@@ -38,6 +38,25 @@ class Run:
     milliseconds: int
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Which rows, of all that are predicted, a batch holds.
+
+    Attributes
+    ----------
+    first
+        The number of its first one.
+    consistent
+        Whether all draw what row 0 draws.
+    """
+
+    first: int = 0
+    consistent: bool = False
+
+
+ALL_ROWS = Rows()
+
+
 class Engine(Protocol):
     """Runs a stack of layers."""
 
@@ -62,11 +81,17 @@ class Engine(Protocol):
         x: Array,
         keys: Sequence[Key],
         rates: Sequence[float] | NDArray[np.float64] | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> Array:
         """Outputs of one batch with dropout on; everything else as in inference."""
 
     def monte_carlo(
-        self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        samples: int,
+        rates: Array | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> tuple[Array, Array]:
         """Mean and sum of squared deviations over samples, float64."""
 
@@ -130,16 +155,42 @@ class Native:
         x: Array,
         keys: Sequence[Key],
         rates: Sequence[float] | NDArray[np.float64] | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> Array:
         """As `forward`: only dropout tells training from inference here."""
-        return self.forward(x, keys, rates)
+        out = np.empty((len(x), self.units), self.dtype)
+        self.network.forward(
+            self.params,
+            x,
+            out,
+            keys=keys,
+            rates=rates,
+            first_row=rows.first,
+            consistent=rows.consistent,
+        )
+        return out
 
     def monte_carlo(
-        self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        samples: int,
+        rates: Array | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> tuple[Array, Array]:
         """Mean and sum of squared deviations over samples."""
         mean, m2 = np.zeros((2, len(x), self.units))
-        self.network.predict_mc(self.params, x, mean, m2, keys=keys, samples=samples, rates=rates)
+        self.network.predict_mc(
+            self.params,
+            x,
+            mean,
+            m2,
+            keys=keys,
+            samples=samples,
+            rates=rates,
+            first_row=rows.first,
+            consistent=rows.consistent,
+        )
         return mean, m2
 
     def train(

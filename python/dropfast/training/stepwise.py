@@ -26,7 +26,7 @@ from dropfast.layers.weight import Weight
 from dropfast.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from dropfast.optimizers import Optimizer
 from dropfast.random import CALLS, Key
-from dropfast.training.engine import Run
+from dropfast.training.engine import ALL_ROWS, Rows, Run
 from dropfast.training.exact import exact
 from dropfast.training.moments import Moments
 from dropfast.training.plan import Plan
@@ -68,17 +68,26 @@ class Stepwise:
         x: Array,
         keys: Sequence[Key],
         rates: Sequence[float] | NDArray[np.float64] | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> Array:
         """Outputs with dropout on; normalisation keeps its running statistics."""
-        return self._forward(x, self._passages(keys, rates, all_train=False))
+        passages = self._passages(keys, rates, all_train=False)
+        for passage in passages:
+            passage.first_row, passage.consistent = rows.first, rows.consistent
+        return self._forward(x, passages)
 
     def monte_carlo(
-        self, x: Array, keys: Sequence[Key], samples: int, rates: Array | None = None
+        self,
+        x: Array,
+        keys: Sequence[Key],
+        samples: int,
+        rates: Array | None = None,
+        rows: Rows = ALL_ROWS,
     ) -> tuple[Array, Array]:
         """Mean and sum of squared deviations over samples."""
         moments = Moments()
         for sample in range(samples):
-            moments.add(self.sample(x, [key.at(sample) for key in keys], rates))
+            moments.add(self.sample(x, [key.at(key.step + sample) for key in keys], rates, rows))
         return moments.mean, moments.m2
 
     def train(
