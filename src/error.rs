@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What can go wrong, by the Python exception that it becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Error {
+pub enum Error {
     /// An argument of the right type has a value outside what is accepted.
     Value(String),
     /// An argument has a type or dtype that is not accepted.
@@ -18,16 +18,16 @@ pub(crate) enum Error {
 }
 
 /// The result of everything that can fail in this crate.
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// A [`Error::Value`] from anything that reads as a message.
-    pub(crate) fn value(message: impl Into<String>) -> Self {
+    pub fn value(message: impl Into<String>) -> Self {
         Self::Value(message.into())
     }
 
     /// A [`Error::Type`] from anything that reads as a message.
-    pub(crate) fn type_(message: impl Into<String>) -> Self {
+    pub fn type_(message: impl Into<String>) -> Self {
         Self::Type(message.into())
     }
 }

@@ -9,6 +9,7 @@ use crate::rng::{Key, domain, permutation, uniforms};
 use crate::train::gather::Input;
 use crate::train::layer::{self, Limits, Noise, NoiseKind, Sharing};
 use crate::train::loss::{Loss, LossKind, Targets};
+use crate::train::noise::Origin;
 use crate::train::optimizer::{Optimizer, OptimizerKind};
 use crate::train::plan::Plan;
 use crate::train::predict::Predict;
@@ -18,7 +19,7 @@ use crate::train::workspace::Workspace;
 
 /// A layer of a [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Layer {
+pub enum Layer {
     /// `activation(x · kernel + bias)`
     Dense {
         /// Outputs.
@@ -37,7 +38,7 @@ pub(crate) enum Layer {
 ///
 /// Masks, the order of rows and the first weights are functions of the seed, so two networks of the same seed and data
 /// have the same weights, bit for bit, on any processor. The example of the crate trains one.
-pub(crate) struct Network {
+pub struct Network {
     plan: Plan,
     /// Kernel and bias of each dense layer.
     weights: Vec<Vec<f32>>,
@@ -52,7 +53,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Value`] without a dense layer, for a size of 0 or a rate outside [0, 1], and where the last layer is no softmax.
-    pub(crate) fn new(inputs: usize, layers: &[Layer], seed: u64) -> Result<Self> {
+    pub fn new(inputs: usize, layers: &[Layer], seed: u64) -> Result<Self> {
         if !matches!(layers.last(), Some(Layer::Dense { activation: Activation::Softmax, .. })) {
             return Err(Error::value("the last of layers must be dense with softmax: the network is a classifier"));
         }
@@ -71,7 +72,7 @@ impl Network {
 
     /// Kernel and bias of each dense layer in turn; a kernel is `[inputs][units]`.
     #[must_use]
-    pub(crate) fn weights(&self) -> &[Vec<f32>] {
+    pub fn weights(&self) -> &[Vec<f32>] {
         &self.weights
     }
 
@@ -79,13 +80,14 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Value`] where `x` does not hold whole rows.
-    pub(crate) fn predict(&self, x: &[f32]) -> Result<Vec<f32>> {
+    pub fn predict(&self, x: &[f32]) -> Result<Vec<f32>> {
         let rows = self.rows(x)?;
         let mut out = vec![0.0; rows * self.plan.outputs()];
         if rows > 0 {
             let parameters = self.weights.iter().map(|w| View::new(w)).collect();
             let input = Input::Float(x);
-            Predict { plan: &self.plan, parameters, input, rows, keys: None, rates: None }.outputs(&mut out);
+            Predict { plan: &self.plan, parameters, input, rows, keys: None, rates: None, origin: Origin::default() }
+                .outputs(&mut out);
         }
         Ok(out)
     }
@@ -95,13 +97,7 @@ impl Network {
     /// # Errors
     /// [`Error::Value`] where `x` and `labels` do not fit together or a label is no class, and for a batch size of 0 or a
     /// learning rate that is negative or not finite; [`Error::FloatingPoint`] where a loss is not finite: the weights are then those before that batch.
-    pub(crate) fn fit_epoch(
-        &mut self,
-        x: &[f32],
-        labels: &[i64],
-        batch_size: usize,
-        learning_rate: f64,
-    ) -> Result<f64> {
+    pub fn fit_epoch(&mut self, x: &[f32], labels: &[i64], batch_size: usize, learning_rate: f64) -> Result<f64> {
         let rows = self.rows(x)?;
         check_len("labels", labels.len(), rows)?;
         let classes = self.plan.outputs() as i64;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,37 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     room = np.zeros(size + _LINE, np.uint8)
     start = -room.ctypes.data % _LINE
     return room[start : start + size].view(kind).reshape(shape)
+
+
+# What `writable` made, by the identity of what it was made of, as long as both live.
+_copies: dict[int, tuple[weakref.ref[Array], weakref.ref[Array]]] = {}
+
+
+def writable(value: Any) -> Any:
+    """An array that can be trained: itself, or a copy where it is read-only or misaligned.
+
+    Unpickled arrays may lie in another's memory: a memory map, or a buffer of a message. Objects
+    that hold the same array get the same copy. Of lists, tuples and dicts all that they hold.
+    """
+    if isinstance(value, list):
+        return [writable(part) for part in value]
+    if type(value) is tuple:
+        return tuple(writable(part) for part in value)
+    if type(value) is dict:
+        return {name: writable(part) for name, part in value.items()}
+    if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+        return value
+    if value.flags.writeable and value.flags.aligned:
+        return value
+    source, copy = _copies.get(id(value), (None, None))
+    found = copy() if copy is not None and source is not None and source() is value else None
+    if found is None:
+        found = zeros(value.shape, value.dtype)
+        found[...] = value
+        number = id(value)
+        gone = weakref.ref(value, lambda _: _copies.pop(number, None))
+        _copies[number] = gone, weakref.ref(found)
+    return found
 
 
 def as_numeric(name: str, x: ArrayLike) -> Array:

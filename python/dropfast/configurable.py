@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from dropfast.arrays import writable
 from dropfast.attributes import Attributed, parameters
 
 _T = TypeVar("_T", bound="Configurable")
@@ -33,6 +34,9 @@ class Configurable(Attributed):
         if own and cls.kind != "model":
             _registry[f"{cls.kind}.{cls.__name__}"] = cls
             cls.checked_by = cls
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(writable(state))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values that JSON can hold."""

@@ -118,11 +118,12 @@ class _Native(Loss):
 
     def call(self, y_true: Array, y_pred: Array) -> NDArray[np.float64]:
         """Loss of each row, shape (n,)."""
-        return _core.loss(self.spec(), y_true, y_pred)
+        return _core.loss(self.spec(), np.require(y_true, None, ["A"]), y_pred)
 
     def gradient(self, y_true: Array, y_pred: Array, weights: Array) -> Array:
         """Gradient of sum(weights * losses) with respect to y_pred."""
-        return _core.loss_gradient(self.spec(), y_true, y_pred, weights)
+        targets = np.require(y_true, None, ["A"])
+        return _core.loss_gradient(self.spec(), targets, y_pred, weights)
 
 
 class _CrossEntropy(_Native):

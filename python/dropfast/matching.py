@@ -94,7 +94,7 @@ def checked_labels(name: str, flat: Array, units: int) -> NDArray[np.int64]:
         raise ValueError(
             f"{name} must hold labels in [0, {units - 1}]. Received: {flat[row]} in row {row}"
         )
-    return np.ascontiguousarray(flat, np.int64)
+    return np.require(flat, np.int64, ["C", "A"])
 
 
 def as_row_weights(sample_weight: ArrayLike | None, rows: int) -> NDArray[np.float64] | None:

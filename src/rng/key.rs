@@ -19,28 +19,28 @@ pub(crate) mod domain {
 
 /// Names one random stream at one step: everything that is drawn is a function of it and of the position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) struct Key {
+pub struct Key {
     /// The user's seed.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Whose stream it is: a layer's place, or a [`domain`] in the upper 16 bits.
-    pub(crate) stream: u64,
+    pub stream: u64,
     /// When: the optimizer step, the epoch, the sample.
-    pub(crate) step: u64,
+    pub step: u64,
 }
 
 impl Key {
     /// The key of the three numbers.
-    pub(crate) const fn new(seed: u64, stream: u64, step: u64) -> Self {
+    pub const fn new(seed: u64, stream: u64, step: u64) -> Self {
         Self { seed, stream, step }
     }
 
     /// The same seed and stream at another step.
-    pub(crate) const fn at(self, step: u64) -> Self {
+    pub const fn at(self, step: u64) -> Self {
         Self { step, ..self }
     }
 
     /// The same seed and step in another stream.
-    pub(crate) const fn fold_in(self, stream: u64) -> Self {
+    pub const fn fold_in(self, stream: u64) -> Self {
         Self { stream, ..self }
     }
 

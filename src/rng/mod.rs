@@ -20,7 +20,7 @@ use ars::ars7;
 pub(crate) use ars::{Rounds, Table};
 pub(crate) use bernoulli::{Threshold, check_rate, keep_bits, keep_bits_at, keep_bits_by};
 pub(crate) use draw::{Draw, GROUP, LONG, Steps};
-pub(crate) use key::Key;
+pub use key::Key;
 pub(crate) use key::domain;
 #[cfg(test)]
 use normal::normals_at;

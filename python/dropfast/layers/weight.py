@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dropfast import constraints, regularizers
-from dropfast.arrays import Array, shape_text
+from dropfast.arrays import Array, shape_text, writable
 
 
 @dataclass(eq=False)
@@ -21,6 +22,9 @@ class Weight:
     regularizer: regularizers.Regularizer | None = None
     constraint: constraints.Constraint | None = None
     trainable: bool = True
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(writable(state))
 
 
 def copy_weights(owner: str, own: Sequence[Weight], weights: Sequence[ArrayLike]) -> None:

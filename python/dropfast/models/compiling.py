@@ -349,8 +349,8 @@ class Compiled(Predicting):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        trained = state.pop("_trained", None)
-        vars(self).update(state)
+        trained = state.get("_trained")
+        super().__setstate__({k: v for k, v in state.items() if k != "_trained"})
         if trained is not None and self._optimizer is not None:
             arrays = self.weights
             self._optimizer._params = [arrays[i] for i in trained]
