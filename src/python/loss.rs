@@ -288,7 +288,7 @@ impl<T: Element> Kernel for Part<'_, '_, T> {
                 rows: range.clone(),
                 panel: &mut output,
             });
-            s.run(LossPanel {
+            s.call(LossPanel {
                 loss: *loss,
                 softmax: false,
                 targets: *targets,

@@ -17,6 +17,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Runs a kernel compiled for this level.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
 
+    /// The same as a function of its own, which all who need the kernel share: for long kernels that are not worth being inlined.
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        self.run(kernel)
+    }
+
     /// Asks for the cache line at `p` to be fetched; any address is fine.
     #[inline(always)]
     fn prefetch<T>(self, _p: *const T) {}

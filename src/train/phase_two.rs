@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::gradient_work::{GradientWork, groups};
 use super::jobs::Job;
 use super::layer::Limits;
-use super::optimizer::{NormClip, RuleVisitor, UpdateRule};
+use super::optimizer::{NormClip, RuleVisitor, UpdateRule, is_fused};
 use super::own::own;
 use super::pass::{Batch, Pass};
 use super::plan::DensePlace;
@@ -17,10 +17,10 @@ use crate::gemm::outer::{BLOCK_ROWS, ColumnSums, Outer, Piece, RowGroup, Sink, T
 use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
-/// Whole gradients and their sums of squares, for [`NormClip`].
+/// Whole gradients and their sums of squares, for [`NormClip`] and for rules that are not fused.
 pub(crate) struct Whole<'a, T> {
-    /// The bound.
-    pub(crate) clip: NormClip,
+    /// The bound of their norm.
+    pub(crate) clip: Option<NormClip>,
     /// The gradient of each parameter.
     pub(crate) gradients: Vec<Shared<'a, T>>,
     /// Two numbers a job: sum of squares of its kernel rows, and of the bias if it does one.
@@ -53,12 +53,17 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
     /// Runs phase two with the optimizer of this step.
     fn visit<R: UpdateRule<T>>(self, rule: R) {
         match self.whole {
-            None => self.gradients(|parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] }),
+            None if is_fused::<T, R>() => {
+                self.gradients(|parameter| Direct { s: self.s, rule, parameter: &self.parameters[parameter] });
+            }
+            None => unreachable!("gradients are kept whole for rules that are not fused"),
             Some(whole) => {
                 self.store(whole);
-                self.member.wait();
-                self.sum_squares(whole);
-                self.member.wait();
+                if whole.clip.is_some() {
+                    self.member.wait();
+                    self.sum_squares(whole);
+                    self.member.wait();
+                }
                 for (parameter, rows) in self.own() {
                     self.apply(whole, parameter, rows, rule);
                 }
@@ -223,17 +228,18 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
 
     /// The factor that brings a parameter's gradient down to its bound.
     fn clip_factor(&self, whole: &Whole<'_, T>, parameter: usize) -> Option<T> {
+        let clip = whole.clip?;
         // SAFETY: complete since the barrier, and only read until the next.
         let squares = unsafe { whole.squares.view() };
         let mut sum = 0.0;
         for (number, job) in self.jobs.iter().enumerate() {
             for (index, (other, _)) in self.elements_of(job).enumerate() {
-                if other == parameter || matches!(whole.clip, NormClip::Global(_)) {
+                if other == parameter || matches!(clip, NormClip::Global(_)) {
                     sum += squares[2 * number + index];
                 }
             }
         }
-        let (NormClip::Each(bound) | NormClip::Global(bound)) = whole.clip;
+        let (NormClip::Each(bound) | NormClip::Global(bound)) = clip;
         let norm = sum.sqrt();
         (norm > bound).then(|| T::from_f64(bound / norm))
     }

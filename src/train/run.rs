@@ -7,7 +7,8 @@
 //! barrier
 //! ```
 //!
-//! Clipping by a norm needs whole gradients: phase 2 then stores them, and a third phase applies them. A max-norm
+//! Clipping by a norm needs whole gradients: phase 2 then stores them, and a third phase applies them; so it is for the
+//! optimizers that are not compiled into the products. A max-norm
 //! constraint needs whole columns: one more phase. Each is there only if the run asks for it.
 
 use std::ops::Range;
@@ -145,16 +146,15 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
             members.min(cores()),
             run.plan.parameters.iter().sum::<usize>() * run.batch_size / SHARE,
         );
-        let mut gradients: Vec<_> = match run.clip {
-            Some(_) => run.plan.parameters.iter().map(|&len| Aligned::zeros(len)).collect(),
-            None => Vec::new(),
-        };
+        let keeps = run.clip.is_some() || !run.optimizer.is_fused::<T>();
+        let lengths = run.plan.parameters.iter().filter(|_| keeps);
+        let mut gradients: Vec<_> = lengths.map(|&len| Aligned::zeros(len)).collect();
         let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 });
         let mut losses = Aligned::zeros(panels * T::LANES);
         let mut penalties = Aligned::zeros(jobs.len());
         let shared_squares = Shared::new(&mut squares);
-        let whole = run.clip.map(|clip| Whole {
-            clip,
+        let whole = keeps.then(|| Whole {
+            clip: run.clip,
             gradients: gradients.iter_mut().map(|gradient| Shared::new(gradient)).collect(),
             squares: shared_squares,
         });
@@ -313,7 +313,7 @@ where
                 if softmax { self.pass.moved(layers, panel, all) } else { self.pass.value(layers, panel, all) };
             (output, gradient, losses)
         };
-        let correct = self.s.run(LossPanel {
+        let correct = self.s.call(LossPanel {
             loss: self.run.loss,
             softmax,
             targets: self.run.targets,

@@ -75,6 +75,8 @@ pub(crate) trait UpdateRule<T: Element>: Copy + Send + Sync {
     const STATES: usize;
     /// Whether an update divides and takes roots, so that it is worth being compiled into the steps of every tile's product.
     const SLOW: bool = false;
+    /// Whether the rule is common enough to be compiled into the products of every level; gradients of others are stored first.
+    const FUSED: bool = false;
 
     /// The rate, where an update is `w -= rate · g` and nothing else.
     fn descent(&self) -> Option<T> {
@@ -89,6 +91,11 @@ pub(crate) trait UpdateRule<T: Element>: Copy + Send + Sync {
         gradient: V<S, T>,
         states: [V<S, T>; STATES],
     ) -> (V<S, T>, [V<S, T>; STATES]);
+}
+
+/// Whether a rule is compiled into the products of `T`: in double precision only those of SGD and Adam.
+pub(crate) const fn is_fused<T: Element, R: UpdateRule<T>>() -> bool {
+    R::FUSED && (T::LANES == 16 || R::STATES != 1)
 }
 
 /// Something to do with an update rule, whichever it is.
@@ -110,6 +117,22 @@ impl Optimizer {
                 1 + usize::from(centered) + usize::from(momentum != 0.0)
             }
         }
+    }
+}
+
+impl Optimizer {
+    /// Whether its rule is compiled into the products of `T`.
+    pub(crate) fn is_fused<T: Element>(&self) -> bool {
+        struct Ask;
+
+        impl<T: Element> RuleVisitor<T> for Ask {
+            type Output = bool;
+
+            fn visit<R: UpdateRule<T>>(self, _: R) -> bool {
+                is_fused::<T, R>()
+            }
+        }
+        with_rule::<T, _>(self, 0.0, 1, Ask)
     }
 }
 

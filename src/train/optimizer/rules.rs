@@ -20,6 +20,8 @@ pub(crate) struct Regulated<T, R> {
 impl<T: Element, R: UpdateRule<T>> UpdateRule<T> for Regulated<T, R> {
     const STATES: usize = R::STATES;
     const SLOW: bool = R::SLOW;
+    /// Of SGD without momentum and of Adam.
+    const FUSED: bool = R::FUSED && R::STATES != 1;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, states: [V<S, T>; STATES]) -> Updated<S, T> {
@@ -46,6 +48,7 @@ impl<T: Element> Descent<T> {
 
 impl<T: Element> UpdateRule<T> for Descent<T> {
     const STATES: usize = 0;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn descent(&self) -> Option<T> {
@@ -81,6 +84,7 @@ impl<T: Element> Momentum<T> {
 
 impl<T: Element> UpdateRule<T> for Momentum<T> {
     const STATES: usize = 1;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, mut states: [V<S, T>; STATES]) -> Updated<S, T> {
@@ -95,6 +99,7 @@ pub(crate) struct Nesterov<T>(pub(crate) Momentum<T>);
 
 impl<T: Element> UpdateRule<T> for Nesterov<T> {
     const STATES: usize = 1;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, mut states: [V<S, T>; STATES]) -> Updated<S, T> {
@@ -130,6 +135,7 @@ impl<T: Element, const AMSGRAD: bool> UpdateRule<T> for Adam<T, AMSGRAD> {
     const STATES: usize = if AMSGRAD { 3 } else { 2 };
     // The others are used so seldom that they don't pay for their size.
     const SLOW: bool = !AMSGRAD;
+    const FUSED: bool = !AMSGRAD;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, [m, v, largest]: [V<S, T>; STATES]) -> Updated<S, T> {
@@ -174,6 +180,7 @@ impl<T: Element, const CENTERED: bool, const MOMENTUM: bool> RmsProp<T, CENTERED
 
 impl<T: Element, const CENTERED: bool, const MOMENTUM: bool> UpdateRule<T> for RmsProp<T, CENTERED, MOMENTUM> {
     const STATES: usize = 1 + CENTERED as usize + MOMENTUM as usize;
+    const FUSED: bool = !CENTERED && !MOMENTUM;
 
     #[inline(always)]
     fn update<S: Simd>(self, s: S, w: V<S, T>, g: V<S, T>, mut states: [V<S, T>; STATES]) -> Updated<S, T> {
