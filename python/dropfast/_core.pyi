@@ -227,6 +227,8 @@ def activation(
     alpha: float | None = None,
     approximate: bool = False,
     out: _Array | None = None,
+    max_value: float | None = None,
+    threshold: float | None = None,
 ) -> _Array:
     """Apply an activation by name; softmax over the last axis."""
 
@@ -239,6 +241,8 @@ def activation_backward(
     alpha: float | None = None,
     approximate: bool = False,
     out: _Array | None = None,
+    max_value: float | None = None,
+    threshold: float | None = None,
 ) -> _Array:
     """Gradient of `activation`: x is the pre-activation, y = activation(x)."""
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from dropfast import _core
 from dropfast.arrays import Array
+from dropfast.checks import check_flag, check_number
 from dropfast.configurable import Configurable
 from dropfast.graph.symbolic import SymbolicTensor
 from dropfast.training.exact import check_own
 
-_ALIASES = {"swish": "silu"}
+_ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NAMES = (
     "linear",
     "relu",
@@ -29,7 +30,24 @@ NAMES = (
     "tanh",
     "sigmoid",
     "softmax",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "hard_silu",
+    "mish",
+    "exponential",
+    "log_sigmoid",
+    "hard_tanh",
+    "tanh_shrink",
+    "celu",
 )
+_OPTIONS = {
+    "relu": ("negative_slope", "max_value", "threshold"),
+    "leaky_relu": ("negative_slope",),
+    "elu": ("alpha",),
+    "celu": ("alpha",),
+    "gelu": ("approximate",),
+}
 
 
 class Function(Configurable):
@@ -38,18 +56,22 @@ class Function(Configurable):
     Parameters
     ----------
     name
-        One of `NAMES`, or "swish" for "silu".
+        One of `NAMES`, "swish" for "silu", "hard_swish" for "hard_silu", or "relu6".
     negative_slope
-        Of leaky_relu; None is 0.2.
+        Of leaky_relu, where None is 0.2, and of relu below its threshold, where None is 0.
     alpha
-        Of elu; None is 1.0.
+        Of elu and celu; None is 1.0.
     approximate
         Of gelu: the form with tanh.
+    max_value
+        Of relu: its largest value; None for none.
+    threshold
+        Of relu: where the rise begins; None is 0.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or it has no such parameter.
 
     Examples
     --------
@@ -61,7 +83,14 @@ class Function(Configurable):
 
     kind = "activation"
     # Layers share these objects.
-    until_built: ClassVar[tuple[str, ...]] = ("name", "negative_slope", "alpha", "approximate")
+    until_built: ClassVar[tuple[str, ...]] = (
+        "name",
+        "negative_slope",
+        "alpha",
+        "approximate",
+        "max_value",
+        "threshold",
+    )
 
     def __init__(
         self,
@@ -69,14 +98,27 @@ class Function(Configurable):
         negative_slope: float | None = None,
         alpha: float | None = None,
         approximate: bool = False,
+        max_value: float | None = None,
+        threshold: float | None = None,
     ) -> None:
+        if name == "relu6" and max_value in (None, 6.0):
+            name, max_value = "relu", 6.0
         name = _ALIASES.get(name, name)
         if name not in NAMES:
             raise ValueError(
                 f"activation must be one of {', '.join(NAMES)}. Received: activation={name!r}"
             )
         self.name = name
-        self.negative_slope, self.alpha, self.approximate = negative_slope, alpha, approximate
+        self.approximate = check_flag("approximate", approximate)
+        self.negative_slope = _option("negative_slope", negative_slope)
+        self.alpha, self.max_value = _option("alpha", alpha), _option("max_value", max_value)
+        self.threshold = _option("threshold", threshold)
+        strange = sorted(set(self.options) - set(_OPTIONS.get(name, ())))
+        if strange:
+            raise ValueError(
+                f"activation {name!r} takes no {strange[0]}. "
+                f"Received: {strange[0]}={self.options[strange[0]]!r}"
+            )
 
     def _settled(self) -> bool:
         return True
@@ -84,9 +126,16 @@ class Function(Configurable):
     @property
     def options(self) -> dict[str, Any]:
         """The parameters that are set, as the native module takes them."""
-        given = {"negative_slope": self.negative_slope, "alpha": self.alpha}
-        options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        given = ("negative_slope", "alpha", "max_value", "threshold")
+        options: dict[str, Any] = {
+            key: value for key in given if (value := getattr(self, key)) is not None
+        }
         return {**options, "approximate": True} if self.approximate else options
+
+    @property
+    def native_name(self) -> str:
+        """The name that the native module knows it by."""
+        return "rectifier" if self.name == "relu" and self.options else self.name
 
     def __call__(self, x: Any, axis: int = -1, **options: Any) -> Any:
         """activation(x), with other options where they are given; integers become float32.
@@ -104,11 +153,11 @@ class Function(Configurable):
         array = np.asarray(x)
         if array.dtype.kind in "iub":
             array = array.astype(np.float32)
-        return _core.activation(self.name, array, **self.options)
+        return _core.activation(self.native_name, array, **self.options)
 
     def backward(self, x: Array, y: Array, grad: Array) -> Array:
         """The gradient with respect to x, from y = activation(x) and the gradient of y."""
-        return _core.activation_backward(self.name, x, y, grad, **self.options)
+        return _core.activation_backward(self.native_name, x, y, grad, **self.options)
 
     def stands_for(self, identifier: Any) -> bool:
         """None stands for linear."""
@@ -200,16 +249,31 @@ class Call(Function):
         return f"Call({getattr(self.function, '__name__', repr(self.function))})"
 
 
+def _option(name: str, value: float | None) -> float | None:
+    return None if value is None else float(check_number(name, value, 0.0))
+
+
 linear = Function("linear")
 relu = Function("relu")
+relu6 = Function("relu6")
 leaky_relu = Function("leaky_relu")
 elu = Function("elu")
 selu = Function("selu")
+celu = Function("celu")
 gelu = Function("gelu")
 silu = swish = Function("silu")
 tanh = Function("tanh")
 sigmoid = Function("sigmoid")
 softmax = Function("softmax")
+softplus = Function("softplus")
+softsign = Function("softsign")
+hard_sigmoid = Function("hard_sigmoid")
+hard_silu = hard_swish = Function("hard_silu")
+hard_tanh = Function("hard_tanh")
+tanh_shrink = Function("tanh_shrink")
+log_sigmoid = Function("log_sigmoid")
+mish = Function("mish")
+exponential = Function("exponential")
 
 
 def get(identifier: Any) -> Function:

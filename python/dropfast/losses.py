@@ -17,6 +17,12 @@ from dropfast.training.exact import check_own
 
 _ALIASES = {
     "bce": "BinaryCrossentropy",
+    "mape": "MeanAbsolutePercentageError",
+    "msle": "MeanSquaredLogarithmicError",
+    "kld": "KLDivergence",
+    "kullback_leibler_divergence": "KLDivergence",
+    "logcosh": "LogCosh",
+    "pinball": "Quantile",
     "mse": "MeanSquaredError",
     "mae": "MeanAbsoluteError",
 }
@@ -54,6 +60,17 @@ class Loss(Configurable):
     def spec(self) -> dict[str, Any] | None:
         """The loss as the native module takes it; None if that doesn't know it."""
         return None
+
+    def target_units(self, units: int) -> int:
+        """How many true values a row has where the model has so many outputs.
+
+        A loss of your own that takes fewer, such as one of means and variances, defines this.
+        """
+        return units
+
+    def prepare(self, y_true: Array) -> Array:
+        """All true values of a data set as `call` takes them; doing it twice changes nothing."""
+        return y_true
 
     def call(self, y_true: Array, y_pred: Array) -> NDArray[np.float64]:
         """Loss of each row, shape (n,)."""
@@ -275,8 +292,10 @@ def get(identifier: Any) -> Loss:
     >>> df.losses.get("mse")
     MeanSquaredError()
     """
+    from dropfast import further_losses
+
     if inspect.isroutine(identifier):
-        if getattr(identifier, "__module__", None) != __name__:
+        if getattr(identifier, "__module__", None) not in (__name__, further_losses.__name__):
             raise ValueError(
                 "loss must have a gradient: a function has none, so derive a class from "
                 "dropfast.losses.Loss with call(y_true, y_pred) and gradient(y_true, y_pred, "
@@ -371,3 +390,26 @@ def huber(y_true: ArrayLike, y_pred: ArrayLike, delta: float = 1.0) -> NDArray[n
     [0.5, 2.5]
     """
     return _rows(Huber(delta), y_true, y_pred)
+
+
+def __getattr__(name: str) -> Any:
+    """The losses that fewer models use, under Keras' short names too."""
+    from dropfast import further_losses
+
+    short = _SHORT.get(name.lower() if name.isupper() else name)
+    if short is not None:
+        return globals().get(short) or getattr(further_losses, short)
+    if name.startswith("_") or not hasattr(further_losses, name):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(further_losses, name)
+
+
+_SHORT = {
+    "bce": "binary_crossentropy",
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "kld": "kl_divergence",
+    "logcosh": "log_cosh",
+}

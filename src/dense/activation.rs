@@ -3,6 +3,7 @@
 //! The choice among them is made once a block: [`with_elementwise`] hands a formula to a [`Visitor`] as a type, so
 //! that no loop branches on it.
 
+use super::curves::Curve;
 use super::elementwise::{Elementwise, Elu, Gelu, GeluTanh, LeakyRelu, Linear, Relu, Selu, Sigmoid, Silu, Tanh};
 use super::softmax::{Softmax, SoftmaxBackward};
 use crate::simd::{Element, Kernel, Simd, V, Vector};
@@ -37,6 +38,8 @@ pub(crate) enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
+    /// One of those that few networks use.
+    Curve(Curve),
     /// `exp(x) / Σ exp(x)` over the units.
     Softmax,
 }
@@ -72,6 +75,7 @@ pub(crate) fn with_elementwise<O>(activation: Activation, visitor: impl Visitor<
         Activation::Silu => visitor.visit(Silu),
         Activation::Tanh => visitor.visit(Tanh),
         Activation::Sigmoid => visitor.visit(Sigmoid),
+        Activation::Curve(curve) => visitor.visit(curve),
         Activation::Softmax => return None,
     })
 }

@@ -1,9 +1,10 @@
 //! Activations: formulas in `f64`, finite differences, NaN, and the same bits on every level.
 
 use super::activation::{Activation, Saved, activate, activate_backward};
+use super::curves::Curve;
 use crate::simd::{Element, Kernel, Level, Simd, available, dispatch_at};
 
-const ALL: [Activation; 11] = [
+const ALL: [Activation; 22] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu { negative_slope: 0.2 },
@@ -15,6 +16,17 @@ const ALL: [Activation; 11] = [
     Activation::Tanh,
     Activation::Sigmoid,
     Activation::Softmax,
+    Activation::Curve(Curve::Softplus),
+    Activation::Curve(Curve::Softsign),
+    Activation::Curve(Curve::HardSigmoid),
+    Activation::Curve(Curve::HardSilu),
+    Activation::Curve(Curve::Mish),
+    Activation::Curve(Curve::Exponential),
+    Activation::Curve(Curve::LogSigmoid),
+    Activation::Curve(Curve::HardTanh),
+    Activation::Curve(Curve::TanhShrink),
+    Activation::Curve(Curve::Celu { alpha: 0.7 }),
+    Activation::Curve(Curve::Rectifier { negative_slope: 0.1, max_value: 6.0, threshold: 0.4 }),
 ];
 
 struct Activate<'a, T>(Activation, &'a [T]);
@@ -66,7 +78,9 @@ fn numbers(count: usize, size: f64) -> Vec<f64> {
 fn formulas() {
     let x = [-40.0, -3.0, -0.5, -1e-9, 0.0, 1e-9, 0.5, 3.0, 40.0];
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-    let cases: [(Activation, &dyn Fn(f64) -> f64); 8] = [
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let hard = |x: f64| (x / 6.0 + 0.5).clamp(0.0, 1.0);
+    let cases: [(Activation, &dyn Fn(f64) -> f64); 18] = [
         (Activation::Relu, &|x| x.max(0.0)),
         (Activation::LeakyRelu { negative_slope: 0.2 }, &|x| x.max(0.2 * x)),
         (Activation::Elu { alpha: 1.5 }, &|x| if x > 0.0 { x } else { 1.5 * x.exp_m1() }),
@@ -77,6 +91,18 @@ fn formulas() {
         (Activation::Silu, &|x| x * sigmoid(x)),
         (Activation::Tanh, &f64::tanh),
         (Activation::Sigmoid, &sigmoid),
+        (Activation::Curve(Curve::Softplus), &softplus),
+        (Activation::Curve(Curve::Softsign), &|x| x / (1.0 + x.abs())),
+        (Activation::Curve(Curve::HardSigmoid), &hard),
+        (Activation::Curve(Curve::HardSilu), &|x| x * hard(x)),
+        (Activation::Curve(Curve::Mish), &|x| x * softplus(x).tanh()),
+        (Activation::Curve(Curve::Exponential), &f64::exp),
+        (Activation::Curve(Curve::LogSigmoid), &|x| -softplus(-x)),
+        (Activation::Curve(Curve::HardTanh), &|x| x.clamp(-1.0, 1.0)),
+        (Activation::Curve(Curve::Celu { alpha: 0.7 }), &|x| if x > 0.0 { x } else { 0.7 * (x / 0.7).exp_m1() }),
+        (Activation::Curve(Curve::Rectifier { negative_slope: 0.1, max_value: 6.0, threshold: 0.4 }), &|x| {
+            if x >= 0.4 { x.min(6.0) } else { 0.1 * (x - 0.4) }
+        }),
     ];
     for (activation, f) in cases {
         for (&x, y) in x.iter().zip(forward(best(), activation, &x)) {

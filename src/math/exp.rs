@@ -2,7 +2,7 @@
 
 use std::f64::consts::LOG2_E;
 
-use super::{Coefficients, Constant, splat};
+use super::{Coefficients, Constant, on_scalar_level, splat};
 use crate::simd::Vector;
 
 /// ln 2 in two parts. `n * HIGH` for the nearest `n` differs from `x` by a number that is exactly representable, so
@@ -42,6 +42,17 @@ fn reduce<X: Vector>(s: X::Token, x: X) -> (X, X) {
 /// `exp(x)` to 1 ulp; subnormal results to 1 of their own.
 #[inline(always)]
 pub(crate) fn exp<X: Vector>(s: X::Token, x: X) -> X {
+    if on_scalar_level::<X>() { exp_called(s, x) } else { exp_inline(s, x) }
+}
+
+/// On the scalar level: see [`on_scalar_level`].
+#[inline(never)]
+fn exp_called<X: Vector>(s: X::Token, x: X) -> X {
+    exp_inline(s, x)
+}
+
+#[inline(always)]
+fn exp_inline<X: Vector>(s: X::Token, x: X) -> X {
     // In this order of operands NaN passes both.
     let x = UNDERFLOW.splat::<X>(s).max(OVERFLOW.splat::<X>(s).min(x));
     let (n, reduced) = reduce(s, x);
@@ -54,6 +65,17 @@ pub(crate) fn exp<X: Vector>(s: X::Token, x: X) -> X {
 /// `exp(x) - 1` for `x <= 0`, to 2 ulp however small x is.
 #[inline(always)]
 pub(crate) fn expm1<X: Vector>(s: X::Token, x: X) -> X {
+    if on_scalar_level::<X>() { expm1_called(s, x) } else { expm1_inline(s, x) }
+}
+
+/// On the scalar level: see [`on_scalar_level`].
+#[inline(never)]
+fn expm1_called<X: Vector>(s: X::Token, x: X) -> X {
+    expm1_inline(s, x)
+}
+
+#[inline(always)]
+fn expm1_inline<X: Vector>(s: X::Token, x: X) -> X {
     // At -40 the result is -1 in both types, and 2ⁿ still a normal number. In this order NaN passes.
     let x = splat::<X>(s, -40.0).max(x);
     let (n, reduced) = reduce(s, x);
@@ -95,6 +117,17 @@ const TANH: Coefficients = Coefficients {
 /// A polynomial up to 0.625; above, `1 - 2 / (exp(2|x|) + 1)`, whose subtraction no longer cancels.
 #[inline(always)]
 pub(crate) fn tanh<X: Vector>(s: X::Token, x: X) -> X {
+    if on_scalar_level::<X>() { tanh_called(s, x) } else { tanh_inline(s, x) }
+}
+
+/// On the scalar level: see [`on_scalar_level`].
+#[inline(never)]
+fn tanh_called<X: Vector>(s: X::Token, x: X) -> X {
+    tanh_inline(s, x)
+}
+
+#[inline(always)]
+fn tanh_inline<X: Vector>(s: X::Token, x: X) -> X {
     let (one, two) = (splat::<X>(s, 1.0), splat::<X>(s, 2.0));
     let a = x.abs();
     let square = a.mul(a);

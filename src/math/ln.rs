@@ -3,7 +3,7 @@
 use std::f64::consts::SQRT_2;
 
 use super::exp::{LN_2_HIGH, LN_2_LOW};
-use super::{Coefficients, Constant, splat};
+use super::{Coefficients, Constant, on_scalar_level, splat};
 use crate::simd::{Element, Vector};
 
 /// `(2 atanh(s) - 2 s) / s³` as a polynomial in s², for |s| <= (√2 - 1) / (√2 + 1): 2^-30.2 (f32) and 2^-59.5 (f64)
@@ -31,6 +31,17 @@ const LIFT: f64 = 64.0;
 /// `2 t = f - t f`: so f, which is exact, carries the result, and the rounding of t counts only in what is taken off.
 #[inline(always)]
 pub(crate) fn ln<X: Vector>(s: X::Token, x: X) -> X {
+    if on_scalar_level::<X>() { ln_called(s, x) } else { ln_inline(s, x) }
+}
+
+/// On the scalar level: see [`on_scalar_level`].
+#[inline(never)]
+fn ln_called<X: Vector>(s: X::Token, x: X) -> X {
+    ln_inline(s, x)
+}
+
+#[inline(always)]
+fn ln_inline<X: Vector>(s: X::Token, x: X) -> X {
     let tiny = x.lt(SMALLEST.splat(s));
     let normal = x.mul(splat::<X>(s, LIFT).exp2_integer()).select(tiny, x);
     let result = ln_lifted(s, normal, splat::<X>(s, LIFT).keep(tiny));

@@ -18,7 +18,7 @@ pub(crate) use ln::{ln, ln_of_normal, log1p};
 pub(crate) use normal::normal;
 pub(crate) use trigonometric::sin_cos_2pi;
 
-use crate::simd::{Element, Vector};
+use crate::simd::{Element, Level, Simd, Vector};
 
 #[cfg(test)]
 mod tables;
@@ -36,6 +36,13 @@ struct Constant {
 struct Coefficients {
     single: &'static [f32],
     double: &'static [f64],
+}
+
+/// Whether this is the scalar level, where the functions are calls. There one is sixteen times its instructions, each fused
+/// step a call of its own, and copies in every formula that uses it would be a good part of the library.
+#[inline(always)]
+const fn on_scalar_level<X: Vector>() -> bool {
+    matches!(<X::Token as Simd>::LEVEL, Level::Scalar)
 }
 
 /// The number `x`, rounded to the element type, in all lanes.

@@ -1,7 +1,7 @@
 //! Layer 1: the normal distribution, for GELU.
 
 use super::exp::exp;
-use super::{Coefficients, splat};
+use super::{Coefficients, on_scalar_level, splat};
 use crate::simd::Vector;
 
 /// `(1 + a) exp(a² / 2) Φ(-a)` as a polynomial in `(a - 5) / (a + 5)`, for `a` up to where Φ(-a) underflows (15 and
@@ -65,6 +65,17 @@ pub(crate) struct Normal<X> {
 /// The standard normal distribution: Φ to 5 ulp, in its lower tail too, where `1 + erf` has lost everything; φ to 3 ulp.
 #[inline(always)]
 pub(crate) fn normal<X: Vector>(s: X::Token, x: X) -> Normal<X> {
+    if on_scalar_level::<X>() { normal_called(s, x) } else { normal_inline(s, x) }
+}
+
+/// On the scalar level: see [`on_scalar_level`].
+#[inline(never)]
+fn normal_called<X: Vector>(s: X::Token, x: X) -> Normal<X> {
+    normal_inline(s, x)
+}
+
+#[inline(always)]
+fn normal_inline<X: Vector>(s: X::Token, x: X) -> Normal<X> {
     let (one, half, five) = (splat::<X>(s, 1.0), splat::<X>(s, 0.5), splat::<X>(s, 5.0));
     // All is 0 or 1 long before 40, whose square does not overflow; in this order NaN passes.
     let a = splat::<X>(s, 40.0).min(x.abs());

@@ -8,6 +8,7 @@ use pyo3::types::PyDict;
 use super::floats::Floats;
 use super::spec::Spec;
 use crate::dense::activation::{Activation, Saved, activate, activate_backward};
+use crate::dense::curves::Curve;
 use crate::parallel::{Shared, for_each_range};
 use crate::simd::{Element, Kernel, Simd, dispatch};
 use crate::train::gather::{Gather, Input, Scatter};
@@ -16,49 +17,105 @@ type Argument<'a, 'py> = &'a Bound<'py, PyAny>;
 type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// The activations by Keras' names.
-pub(crate) const NAMES: [&str; 10] =
-    ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "softmax"];
+pub(crate) const NAMES: [&str; 21] = [
+    "linear",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "softmax",
+    "rectifier",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "hard_silu",
+    "mish",
+    "exponential",
+    "log_sigmoid",
+    "hard_tanh",
+    "tanh_shrink",
+    "celu",
+];
 
-/// The activation of a name and what it takes besides x, with Keras 3's defaults.
-pub(crate) fn activation_of(
-    name: &str,
+/// What an activation takes besides x.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Options {
     negative_slope: Option<f64>,
     alpha: Option<f64>,
     approximate: bool,
-) -> PyResult<Activation> {
-    let at_least_0 = |name: &str, value: f64| match value {
-        _ if (0.0..f64::INFINITY).contains(&value) => Ok(value),
-        _ => Err(PyValueError::new_err(format!("{name} must be at least 0 and finite. Received: {name}={value}"))),
-    };
-    Ok(match name {
-        "linear" => Activation::Linear,
-        "relu" => Activation::Relu,
-        "leaky_relu" => {
-            Activation::LeakyRelu { negative_slope: at_least_0("negative_slope", negative_slope.unwrap_or(0.2))? }
-        }
-        "elu" => Activation::Elu { alpha: at_least_0("alpha", alpha.unwrap_or(1.0))? },
-        "selu" => Activation::Selu,
-        "gelu" => Activation::Gelu { approximate },
-        "silu" => Activation::Silu,
-        "tanh" => Activation::Tanh,
-        "sigmoid" => Activation::Sigmoid,
-        "softmax" => Activation::Softmax,
-        _ => {
-            let names = NAMES.join(", ");
-            return Err(PyValueError::new_err(format!(
-                "activation must be one of {names}. Received: activation='{name}'"
-            )));
-        }
-    })
+    max_value: Option<f64>,
+    threshold: Option<f64>,
 }
 
-/// The activation in a dict of a layer: keys activation (or none: linear), negative_slope, alpha, approximate; other
-/// keys are the layer's own.
+impl Options {
+    /// The activation of a name, with Keras 3's defaults.
+    pub(crate) fn activation(&self, name: &str) -> PyResult<Activation> {
+        let number = |name: &str, value: Option<f64>, default: f64| match value.unwrap_or(default) {
+            value if (0.0..f64::INFINITY).contains(&value) => Ok(value),
+            value => {
+                Err(PyValueError::new_err(format!("{name} must be at least 0 and finite. Received: {name}={value}")))
+            }
+        };
+        let slope = |default| number("negative_slope", self.negative_slope, default);
+        let alpha = number("alpha", self.alpha, 1.0);
+        Ok(match name {
+            "linear" => Activation::Linear,
+            "relu" => Activation::Relu,
+            "rectifier" => Activation::Curve(Curve::Rectifier {
+                negative_slope: slope(0.0)?,
+                max_value: match self.max_value {
+                    None => f64::INFINITY,
+                    Some(value) => number("max_value", Some(value), 0.0)?,
+                },
+                threshold: number("threshold", self.threshold, 0.0)?,
+            }),
+            "leaky_relu" => Activation::LeakyRelu { negative_slope: slope(0.2)? },
+            "elu" => Activation::Elu { alpha: alpha? },
+            "selu" => Activation::Selu,
+            "gelu" => Activation::Gelu { approximate: self.approximate },
+            "silu" => Activation::Silu,
+            "tanh" => Activation::Tanh,
+            "sigmoid" => Activation::Sigmoid,
+            "softmax" => Activation::Softmax,
+            "softplus" => Activation::Curve(Curve::Softplus),
+            "softsign" => Activation::Curve(Curve::Softsign),
+            "hard_sigmoid" => Activation::Curve(Curve::HardSigmoid),
+            "hard_silu" => Activation::Curve(Curve::HardSilu),
+            "mish" => Activation::Curve(Curve::Mish),
+            "exponential" => Activation::Curve(Curve::Exponential),
+            "log_sigmoid" => Activation::Curve(Curve::LogSigmoid),
+            "hard_tanh" => Activation::Curve(Curve::HardTanh),
+            "tanh_shrink" => Activation::Curve(Curve::TanhShrink),
+            "celu" => match alpha? {
+                0.0 => return Err(PyValueError::new_err("alpha must be positive. Received: alpha=0")),
+                alpha => Activation::Curve(Curve::Celu { alpha }),
+            },
+            _ => {
+                let names = NAMES.join(", ");
+                return Err(PyValueError::new_err(format!(
+                    "activation must be one of {names}. Received: activation='{name}'"
+                )));
+            }
+        })
+    }
+}
+
+/// The activation in a dict of a layer: keys activation (or none: linear) and its options; other keys are the layer's own.
 pub(crate) fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Activation> {
     let spec = Spec::new("layer", layer);
     let name: Option<String> = spec.optional("activation")?;
-    let (slope, alpha) = (spec.optional("negative_slope")?, spec.optional("alpha")?);
-    activation_of(name.as_deref().unwrap_or("linear"), slope, alpha, spec.optional("approximate")?.unwrap_or(false))
+    let options = Options {
+        negative_slope: spec.optional("negative_slope")?,
+        alpha: spec.optional("alpha")?,
+        approximate: spec.optional("approximate")?.unwrap_or(false),
+        max_value: spec.optional("max_value")?,
+        threshold: spec.optional("threshold")?,
+    };
+    options.activation(name.as_deref().unwrap_or("linear"))
 }
 
 /// Apply an activation function.
@@ -66,15 +123,19 @@ pub(crate) fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Acti
 /// Parameters
 /// ----------
 /// name : str
-///     linear, relu, leaky_relu, elu, selu, gelu, silu, tanh, sigmoid or softmax (over the last axis).
+///     linear, relu, leaky_relu, elu, selu, gelu, silu, tanh, sigmoid, softmax (over the last axis), rectifier (relu
+///     with more parameters), softplus, softsign, hard_sigmoid, hard_silu, mish, exponential, log_sigmoid, hard_tanh, tanh_shrink or celu.
 /// x : ndarray of float
 ///     Pre-activations, of any shape and layout.
 /// negative_slope : float, optional
-///     Of leaky_relu: the slope below 0, at least 0; default 0.2.
+///     Of leaky_relu: the slope below 0, at least 0; default 0.2. Of rectifier: that below
+///     the threshold; default 0.
 /// alpha : float, optional
-///     Of elu: minus the limit at minus infinity, at least 0; default 1.
+///     Of elu and celu: minus the limit at minus infinity, at least 0; default 1.
 /// approximate : bool
 ///     Of gelu: whether to approximate the normal distribution by tanh.
+/// max_value, threshold : float, optional
+///     Of rectifier: the largest value, and where the rise begins.
 /// out : ndarray, optional
 ///     Where to write: of x's shape and dtype; may be x itself.
 ///
@@ -97,7 +158,8 @@ pub(crate) fn activation_from_python(layer: &Bound<'_, PyDict>) -> PyResult<Acti
 /// >>> _core.activation("relu", np.array([-1.0, 2.0]))
 /// array([0., 2.])
 #[pyfunction]
-#[pyo3(signature = (name, x, negative_slope = None, alpha = None, approximate = false, out = None))]
+#[pyo3(signature = (name, x, negative_slope = None, alpha = None, approximate = false, out = None, max_value = None, threshold = None))]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
 pub(crate) fn activation<'py>(
     name: &str,
     x: Argument<'_, 'py>,
@@ -105,8 +167,11 @@ pub(crate) fn activation<'py>(
     alpha: Option<f64>,
     approximate: bool,
     out: Optional<'_, 'py>,
+    max_value: Option<f64>,
+    threshold: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let activation = activation_of(name, negative_slope, alpha, approximate)?;
+    let options = Options { negative_slope, alpha, approximate, max_value, threshold };
+    let activation = options.activation(name)?;
     let x = Floats::of("x", x)?;
     let out = x.output(out)?;
     let work = if out.is_wide() { Floats { array: out.array.clone(), kind: out.kind } } else { x.new_wide()? };
@@ -126,9 +191,9 @@ pub(crate) fn activation<'py>(
 /// name : str
 ///     As for `activation`.
 /// x, y, dy : ndarray of float
-///     Pre-activation, activation(x), and the gradient with respect to y; all of dy's shape. Only gelu and silu read x,
-///     only the others read y.
-/// negative_slope, alpha, approximate
+///     Pre-activation, activation(x), and the gradient with respect to y; all of dy's shape. Each reads either
+///     x or y.
+/// negative_slope, alpha, approximate, max_value, threshold
 ///     As for `activation`.
 /// out : ndarray, optional
 ///     Where to write: of dy's shape and dtype; may be dy itself.
@@ -151,7 +216,7 @@ pub(crate) fn activation<'py>(
 /// >>> _core.activation_backward("relu", x, _core.activation("relu", x), np.ones(2))
 /// array([0., 1.])
 #[pyfunction]
-#[pyo3(signature = (name, x, y, dy, negative_slope = None, alpha = None, approximate = false, out = None))]
+#[pyo3(signature = (name, x, y, dy, negative_slope = None, alpha = None, approximate = false, out = None, max_value = None, threshold = None))]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
 pub(crate) fn activation_backward<'py>(
     name: &str,
@@ -162,8 +227,11 @@ pub(crate) fn activation_backward<'py>(
     alpha: Option<f64>,
     approximate: bool,
     out: Optional<'_, 'py>,
+    max_value: Option<f64>,
+    threshold: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let activation = activation_of(name, negative_slope, alpha, approximate)?;
+    let options = Options { negative_slope, alpha, approximate, max_value, threshold };
+    let activation = options.activation(name)?;
     let (x, y, dy) = (Floats::of("x", x)?, Floats::of("y", y)?, Floats::of("dy", dy)?);
     x.check_shape("x", &dy, "dy")?;
     y.check_shape("y", &dy, "dy")?;

@@ -4,7 +4,7 @@ use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::activation::activation_of;
+use super::activation::Options;
 use super::arguments::{integer, rate_of};
 use super::arrays::{Output, Precision, Real, without_lock};
 use super::key::key_of;
@@ -72,7 +72,7 @@ pub(crate) fn dense<'py>(
     let (x, kernel) = operands(x, kernel)?;
     let shape = [x.array.shape()[0], kernel.array.shape()[1]];
     let bias = bias.map(|bias| bias_of(bias, &x, shape[1])).transpose()?;
-    let activation = activation_of(activation.unwrap_or("linear"), None, None, false)?;
+    let activation = Options::default().activation(activation.unwrap_or("linear"))?;
     let masks = masks_of(rate, key, rows_per_mask)?;
     let mut inputs = vec![("x", &x), ("kernel", &kernel)];
     inputs.extend(bias.iter().map(|bias| ("bias", bias)));
@@ -140,7 +140,7 @@ pub(crate) fn dense_backward<'py>(
     let (n, inputs, units) = (x.array.shape()[0], kernel.array.shape()[0], kernel.array.shape()[1]);
     let dy = output_like("dy", dy, &x, [n, units])?;
     let name = activation.unwrap_or("linear");
-    let activation = activation_of(name, None, None, false)?;
+    let activation = Options::default().activation(name)?;
     let masks = masks_of(rate, key, rows_per_mask)?;
     let y = match y {
         Some(y) if activation != Activation::Linear => Some(output_like("y", y, &x, [n, units])?),

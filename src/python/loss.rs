@@ -10,16 +10,33 @@ use super::spec::Spec;
 use crate::parallel::{Shared, for_each_range};
 use crate::simd::{Element, Kernel, Simd, dispatch};
 use crate::train::gather::{Gather, Input, Scatter};
-use crate::train::loss::{Loss, LossKind, LossPanel, Targets};
+use crate::train::loss::{Loss, LossKind, LossPanel, MOST_QUANTILES, Quantiles, Targets};
 
-const KINDS: [(&str, LossKind); 6] = [
+const KINDS: [(&str, LossKind); 19] = [
     ("sparse_categorical_crossentropy", LossKind::SparseCategoricalCrossentropy),
     ("categorical_crossentropy", LossKind::CategoricalCrossentropy),
     ("binary_crossentropy", LossKind::BinaryCrossentropy),
     ("mean_squared_error", LossKind::MeanSquaredError),
     ("mean_absolute_error", LossKind::MeanAbsoluteError),
     ("huber", LossKind::Huber),
+    ("hinge", LossKind::Hinge),
+    ("squared_hinge", LossKind::SquaredHinge),
+    ("categorical_hinge", LossKind::CategoricalHinge),
+    ("kl_divergence", LossKind::KlDivergence),
+    ("poisson", LossKind::Poisson),
+    ("log_cosh", LossKind::LogCosh),
+    ("cosine_similarity", LossKind::CosineSimilarity),
+    ("mean_absolute_percentage_error", LossKind::MeanAbsolutePercentageError),
+    ("mean_squared_logarithmic_error", LossKind::MeanSquaredLogarithmicError),
+    ("binary_focal_crossentropy", LossKind::BinaryFocalCrossentropy),
+    ("categorical_focal_crossentropy", LossKind::CategoricalFocalCrossentropy),
+    ("quantile", LossKind::Quantile),
+    ("gaussian_nll", LossKind::GaussianNll),
 ];
+
+/// Keys that losses take.
+const KEYS: [&str; 7] =
+    ["from_logits", "label_smoothing", "delta", "gamma", "alpha", "apply_class_balancing", "quantiles"];
 
 /// The loss that a dict describes: its name and what it takes, with Keras 3's defaults.
 ///
@@ -32,13 +49,40 @@ pub(crate) fn loss_from_python(dict: &Bound<'_, PyDict>) -> PyResult<Loss> {
         let names = KINDS.map(|(known, _)| known).join(", ");
         return Err(PyValueError::new_err(format!("loss must be one of {names}. Received: loss='{name}'")));
     };
-    spec.check_keys(&name, &["from_logits", "label_smoothing", "delta"])?;
+    spec.check_keys(&name, &KEYS)?;
     let positive = |x: f64| x > 0.0 && x.is_finite();
     Ok(Loss {
         kind,
         from_logits: spec.optional("from_logits")?.unwrap_or(false),
         label_smoothing: spec.number("label_smoothing", 0.0, "in [0, 1]", |x| (0.0..=1.0).contains(&x))?,
         delta: spec.number("delta", 1.0, "positive and finite", positive)?,
+        gamma: spec.number("gamma", 2.0, "at least 0 and finite", |x| (0.0..f64::INFINITY).contains(&x))?,
+        alpha: spec.number("alpha", 0.25, "in [0, 1]", |x| (0.0..=1.0).contains(&x))?,
+        class_balance: spec.optional("apply_class_balancing")?.unwrap_or(false),
+        quantiles: quantiles(&spec)?,
+    })
+}
+
+/// The quantiles of a loss; one half where the key is missing.
+fn quantiles(spec: &Spec<'_, '_>) -> PyResult<Quantiles> {
+    let levels: Vec<f64> = spec.optional("quantiles")?.unwrap_or_else(|| vec![0.5]);
+    let fit = !levels.is_empty() && levels.iter().all(|&level| level > 0.0 && level < 1.0);
+    Quantiles::new(&levels).filter(|_| fit).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "quantiles must be 1 to {MOST_QUANTILES} numbers in (0, 1). Received: quantiles={levels:?}"
+        ))
+    })
+}
+
+/// How many true values a row has.
+///
+/// # Errors
+/// ValueError where so many units of output can't be shared out.
+pub(crate) fn target_units(loss: &Loss, units: usize) -> PyResult<usize> {
+    loss.target_units(units).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "units of the output must be a multiple of what the loss takes for each target. Received: {units}"
+        ))
     })
 }
 
@@ -48,9 +92,13 @@ pub(crate) fn loss_from_python(dict: &Bound<'_, PyDict>) -> PyResult<Loss> {
 /// ----------
 /// spec : dict
 ///     The loss: a name (sparse_categorical_crossentropy, categorical_crossentropy, binary_crossentropy,
-///     mean_squared_error, mean_absolute_error, huber) and what it takes: from_logits, label_smoothing, delta.
+///     mean_squared_error, mean_absolute_error, huber, hinge, squared_hinge, categorical_hinge, kl_divergence, poisson,
+///     log_cosh, cosine_similarity, mean_absolute_percentage_error, mean_squared_logarithmic_error,
+///     binary_focal_crossentropy, categorical_focal_crossentropy, quantile, gaussian_nll) and what it takes: from_logits,
+///     label_smoothing, delta, gamma, alpha, apply_class_balancing, quantiles.
 /// y_true : ndarray
-///     Integer labels, shape (n,), for the sparse loss; else values, shape (n, units).
+///     Integer labels, shape (n,), for the sparse loss; else values, shape (n, units): fewer than y_pred's for quantile (one
+///     unit for each target and quantile) and gaussian_nll (all means, then all log-variances).
 /// y_pred : ndarray of float, shape (n, units)
 ///     Predictions: probabilities (clipped to [1e-7, 1 - 1e-7]), logits or values.
 ///
@@ -174,7 +222,7 @@ impl<'py> Call<'py> {
         let pred = given.wide()?;
         let truth = match loss.kind {
             LossKind::SparseCategoricalCrossentropy => Truth::Labels(labels(y_true, n, units)?),
-            _ => Truth::Values(values(y_true, &pred)?),
+            _ => Truth::Values(values(y_true, &pred, target_units(&loss, units)?)?),
         };
         Ok(Self { loss, given, pred, truth, n, units })
     }
@@ -193,7 +241,7 @@ impl<'py> Call<'py> {
                 pred: self.pred.shared::<T>().part(0..self.n * self.units),
                 targets: match &self.truth {
                     Truth::Labels(labels) => Targets::Labels(labels),
-                    Truth::Values(values) => Targets::Values(values.shared::<T>().part(0..self.n * self.units)),
+                    Truth::Values(values) => Targets::Values(values.shared::<T>().part(0..values.array.len())),
                 },
                 weights: gradient.map(|(weights, _)| &*weights.shared::<T>().part(0..self.n)),
                 gradient: gradient.map(|(_, gradient)| gradient.shared::<T>()),
@@ -236,13 +284,18 @@ fn labels(y_true: &Bound<'_, PyAny>, n: usize, units: usize) -> PyResult<Vec<i64
     Ok(labels)
 }
 
-/// The true values, in the type and shape of the predictions.
-fn values<'py>(y_true: &Bound<'py, PyAny>, pred: &Floats<'py>) -> PyResult<Floats<'py>> {
+/// The true values, in the type of the predictions, so many a row.
+fn values<'py>(y_true: &Bound<'py, PyAny>, pred: &Floats<'py>, units: usize) -> PyResult<Floats<'py>> {
     let numpy = y_true.py().import("numpy")?;
     let dtype = if pred.is_double() { "float64" } else { "float32" };
     let array = numpy.call_method1("ascontiguousarray", (y_true, dtype))?;
     let values = Floats::of("y_true", &array)?;
-    values.check_shape("y_true", pred, "y_pred")?;
+    if pred.array.shape()[1] == units {
+        values.check_shape("y_true", pred, "y_pred")?;
+    } else if values.array.shape() != [pred.array.shape()[0], units] {
+        let (n, shape) = (pred.array.shape()[0], values.shape_text()?);
+        return Err(PyValueError::new_err(format!("y_true must have shape ({n}, {units}). Received: shape {shape}")));
+    }
     Ok(values)
 }
 

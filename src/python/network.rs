@@ -15,7 +15,7 @@ use pyo3::types::PyDict;
 use super::borrowed::{Data, TargetArray, readable, writable};
 use super::key::Key as PyKey;
 use super::layers::layers_from_python;
-use super::loss::loss_from_python;
+use super::loss::{loss_from_python, target_units};
 use super::optimizer::optimizer_from_python;
 use super::predictions::How;
 use crate::dense::forward::Real;
@@ -298,7 +298,7 @@ impl Network {
         self.check_rates(rates, batches)?;
         let loss = loss_from_python(call.loss)?;
         let (optimizer, clip) = optimizer_from_python(call.optimizer)?;
-        let targets = TargetArray::<T>::new(call.y, rows, self.plan.outputs())?;
+        let targets = TargetArray::<T>::new(call.y, rows, target_units(&loss, self.plan.outputs())?)?;
         let weights = call.sample_weight.map(|weights| readable::<T>("sample_weight", weights)).transpose()?;
         if let Some(weights) = weights.as_ref().filter(|weights| weights.len() != rows) {
             let message = format!("sample_weight must have {rows} elements. Received: {}", weights.len());

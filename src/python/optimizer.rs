@@ -84,8 +84,27 @@ fn kind_from_python(spec: &Spec<'_, '_>, name: &str) -> PyResult<(OptimizerKind,
             };
             (kind, &["rho", "momentum", "epsilon", "centered"], 0.0)
         }
+        "nadam" | "adamax" => {
+            let (beta_1, beta_2, epsilon) = (decay("beta_1", 0.9)?, decay("beta_2", 0.999)?, epsilon()?);
+            let kind = match name {
+                "nadam" => OptimizerKind::Nadam { beta_1, beta_2, epsilon },
+                _ => OptimizerKind::Adamax { beta_1, beta_2, epsilon },
+            };
+            (kind, &["beta_1", "beta_2", "epsilon"], 0.0)
+        }
+        "adagrad" => (OptimizerKind::Adagrad { epsilon: epsilon()? }, &["epsilon"], 0.0),
+        "adadelta" => {
+            (OptimizerKind::Adadelta { rho: decay("rho", 0.95)?, epsilon: epsilon()? }, &["rho", "epsilon"], 0.0)
+        }
+        "lion" => {
+            let kind = OptimizerKind::Lion { beta_1: decay("beta_1", 0.9)?, beta_2: decay("beta_2", 0.99)? };
+            (kind, &["beta_1", "beta_2"], 0.0)
+        }
         _ => {
-            let message = format!("optimizer must be one of sgd, adam, adamw, rmsprop. Received: optimizer='{name}'");
+            let message = format!(
+                "optimizer must be one of sgd, adam, adamw, rmsprop, nadam, adamax, adagrad, adadelta, lion. Received: \
+                 optimizer='{name}'"
+            );
             return Err(PyValueError::new_err(message));
         }
     })
@@ -98,7 +117,7 @@ fn kind_from_python(spec: &Spec<'_, '_>, name: &str) -> PyResult<(OptimizerKind,
 /// Parameters
 /// ----------
 /// spec : dict
-///     The optimizer: a name (sgd, adam, adamw, rmsprop) and its hyperparameters.
+///     The optimizer: a name (sgd, adam, adamw, rmsprop, nadam, adamax, adagrad, adadelta, lion) and its hyperparameters.
 /// parameter : ndarray of float32 or float64
 ///     Updated in place; C-contiguous.
 /// gradient : ndarray of float
@@ -106,7 +125,8 @@ fn kind_from_python(spec: &Spec<'_, '_>, name: &str) -> PyResult<(OptimizerKind,
 /// state : list of ndarray
 ///     The optimizer's slots, zeros at first, updated in place; of the parameter's shape and dtype, C-contiguous. sgd:
 ///     momentum unless that is 0; adam, adamw: m, v and, with amsgrad, the largest v; rmsprop: velocity, if centered the
-///     average gradient, and momentum unless that is 0.
+///     average gradient, and momentum unless that is 0; nadam, adamax, adadelta: two averages; adagrad: the sum of squares;
+///     lion: momentum.
 /// learning_rate : float
 /// step : int
 ///     Counts from 1.

@@ -47,10 +47,11 @@ def check_gradients(layer, x, smooth=True):
         lambda: L.Identity(),
         lambda: L.Reshape((2, 2)),
         lambda: L.PReLU(df.initializers.RandomNormal(seed=0)),
+        lambda: L.ReLU(max_value=0.8, negative_slope=0.1, threshold=0.2),
         lambda: L.Lambda(np.tanh),
         lambda: L.Normalization(mean=[0.0, 1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0, 0.5]),
         lambda: L.Normalization(mean=1.0, variance=4.0, axis=None, invert=True),
-        lambda: L.Dense(3, activation="gelu"),
+        lambda: L.Dense(3, activation="mish"),
         lambda: L.Dense(3, activation=lambda x: np.sin(x)),
         lambda: L.Activation(df.activations.Call(np.square, lambda x: 2 * x)),
     ],
@@ -152,12 +153,10 @@ def test_callables_as_activations(tmp_path):
     x = RNG.normal(size=(64, 3)).astype(np.float32)
 
     def bent(x):
-        return df.activations.gelu(x, approximate=True)
+        return df.activations.relu(x, max_value=6)
 
     model = df.Sequential([L.Dense(8, activation=bent), L.Dense(1)], seed=0)
-    plain = df.Sequential(
-        [L.Dense(8, df.activations.Function("gelu", approximate=True)), L.Dense(1)], seed=0
-    )
+    plain = df.Sequential([L.Dense(8, activation="relu6"), L.Dense(1)], seed=0)
     for each in (model, plain):
         each.compile("sgd", "mse")
         each.fit(x, x[:, :1], epochs=3, verbose=0)
@@ -166,6 +165,91 @@ def test_callables_as_activations(tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = df.load_model(tmp_path / "m.safetensors", custom_objects={"bent": bent})
     assert np.array_equal(again.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("tanh", {"alpha": 1.0}), ("relu", {"alpha": 0.1}), ("celu", {"negative_slope": 0.1})],
+)
+def test_activations_refuse_what_they_do_not_take(name, options):
+    with pytest.raises(ValueError, match=f"activation '{name}' takes no"):
+        df.activations.Function(name, **options)
+
+
+NEW_LOSSES = [
+    ("hinge", "bits"),
+    ("squared_hinge", "bits"),
+    ("kld", "shares"),
+    ("poisson", "bits"),
+    ("log_cosh", "values"),
+    ("cosine_similarity", "values"),
+    ("mape", "shares"),
+    ("msle", "bits"),
+    (df.losses.BinaryFocalCrossentropy(), "bits"),
+    (df.losses.CategoricalFocalCrossentropy(), "shares"),
+    (df.losses.Quantile([0.1, 0.9]), "half"),
+    (df.losses.GaussianNLL(), "half"),
+]
+
+
+@pytest.mark.parametrize(("loss", "kind"), NEW_LOSSES, ids=lambda x: str(x))
+def test_new_losses_train_alike_in_both_engines(loss, kind):
+    x = RNG.normal(size=(48, 5)).astype(np.float32)
+    shares = RNG.dirichlet(np.ones(4), 48)
+    y = {
+        "bits": (shares > 0.25).astype(float),
+        "shares": shares,
+        "values": RNG.normal(size=(48, 4)),
+        "half": RNG.normal(size=(48, 2)),
+    }[kind]
+    last = "softmax" if kind == "shares" else "softplus" if loss in ("poisson", "msle") else None
+    last = "sigmoid" if isinstance(loss, df.losses.BinaryFocalCrossentropy) else last
+    found = []
+    for stepwise in (False, True):
+        model = df.Sequential([L.Dense(6, "mish"), L.Dropout(0.2), L.Dense(4, last)], seed=0)
+        model.compile(df.optimizers.Nadam(0.01), loss)
+        model._stepwise_only = stepwise
+        model.fit(x, y, epochs=3, batch_size=16, verbose=0)
+        assert (type(model.trainer()).__name__ == "Stepwise") == stepwise
+        found.append(model.predict(x))
+    np.testing.assert_allclose(*found, atol=2e-5)
+
+
+def test_targets_of_fewer_units():
+    model = df.Sequential([L.Dense(3)], seed=0)
+    model.compile("sgd", df.losses.GaussianNLL())
+    with pytest.raises(ValueError, match="outputs must be a multiple of 2"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    model.compile("sgd", df.losses.Quantile([0.1, 0.5, 0.9]))
+    with pytest.raises(ValueError, match=r"y must have shape \(None, 1\)"):
+        model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+
+
+def test_quantiles_are_learned():
+    y = RNG.exponential(size=(4000, 1)).astype(np.float32)
+    model = df.Sequential([L.Dense(2)], seed=0)
+    model.compile(df.optimizers.Adam(0.02), df.losses.Quantile([0.5, 0.9]))
+    model.fit(np.zeros((4000, 1), np.float32), y, epochs=40, verbose=0)
+    np.testing.assert_allclose(model.predict(np.zeros((1, 1)))[0], [0.693, 2.303], atol=0.12)
+
+
+@pytest.mark.parametrize("name", ["Nadam", "Adamax", "Adagrad", "Adadelta", "Lion"])
+def test_new_optimizers_train_alike_in_both_engines(name, tmp_path):
+    x = RNG.normal(size=(48, 5)).astype(np.float32)
+    found = []
+    for stepwise in (False, True):
+        model = df.Sequential([L.Dense(6, "relu"), L.Dense(1)], seed=0)
+        model.compile(getattr(df.optimizers, name)(0.01, weight_decay=0.01), "mse")
+        model._stepwise_only = stepwise
+        model.fit(x, x[:, :1], epochs=3, batch_size=16, verbose=0)
+        found.append(model.predict(x))
+    np.testing.assert_allclose(*found, atol=2e-5)
+    model.save(tmp_path / "m.safetensors")
+    again = df.load_model(tmp_path / "m.safetensors")
+    for each in (model, again):
+        each.fit(x, x[:, :1], epochs=1, shuffle=False, verbose=0)
+    assert np.array_equal(model.predict(x), again.predict(x))
 
 
 def test_accumulated_gradients_are_those_of_a_larger_batch():

@@ -138,7 +138,7 @@ DY = np.ones((2, 4), np.float32)
         ({"x": X.astype(np.float16)}, TypeError, "x must be an array of float32 or float64"),
         ({"bias": X[0]}, ValueError, r"bias must have shape \(4,\). Received: shape \(3,\)"),
         ({"bias": np.ones(4)}, TypeError, "bias must have x's dtype float32. Received: .*float64"),
-        ({"activation": "mish"}, ValueError, "activation must be one of .*'mish'"),
+        ({"activation": "step"}, ValueError, "activation must be one of .*'step'"),
         ({"rate": 0.5}, ValueError, "key must be given where rate > 0. .*rate=0.5"),
         ({"rate": 1.5, "key": KEY}, ValueError, r"rate must be in \[0, 1\]. Received: rate=1.5"),
         ({"rate": 0.5, "key": 3}, TypeError, "key must be a dropfast.Key. Received: key=3"),

@@ -135,7 +135,7 @@ def test_dense_raises_alike() -> None:
         (x, kernel.T),
         (x, kernel.astype(np.float64)),
         (x, kernel, np.ones(3, np.float32)),
-        (x, kernel, None, "mish"),
+        (x, kernel, None, "step"),
         (x, kernel, None, None, 0.5),
         (x, kernel, None, None, 1.5, fast.Key()),
         (x.astype(int), kernel),

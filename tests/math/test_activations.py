@@ -21,11 +21,24 @@ NAMES = [
     "tanh",
     "sigmoid",
     "softmax",
+    "rectifier",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "hard_silu",
+    "mish",
+    "exponential",
+    "log_sigmoid",
+    "hard_tanh",
+    "celu",
 ]
 CASES = [(name, {}) for name in NAMES] + [
     ("leaky_relu", {"negative_slope": 0.01}),
     ("elu", {"alpha": 0.5}),
     ("gelu", {"approximate": True}),
+    ("celu", {"alpha": 0.3}),
+    ("rectifier", {"max_value": 1.5}),
+    ("rectifier", {"max_value": 2.0, "negative_slope": 0.1, "threshold": 0.5}),
 ]
 # In units of the dtype's spacing at 1: a few roundings in formulas whose parts are below 10.
 TOLERANCE = {np.float32: 2e-6, np.float64: 5e-15}
@@ -141,7 +154,7 @@ def test_nan_and_infinity(name):
     y = _core.activation(name, x)
     assert np.isnan(y[3, 4])
     assert not np.isnan(np.delete(y, 3, axis=0)).any()
-    if name not in ("softmax", "gelu", "silu"):
+    if name not in ("softmax", "gelu", "silu", "softsign", "hard_silu", "mish", "rectifier"):
         ends = _core.activation(name, np.array([-np.inf, np.inf]))
         assert not np.isnan(ends).any()
     big = _core.activation(name, np.array([[-1e30, 1e30]], np.float32))
@@ -153,7 +166,7 @@ def test_nan_and_infinity(name):
     [
         (
             ValueError,
-            r"activation must be one of linear, .*softmax\. Received: activation='relux'",
+            r"activation must be one of linear, .*softmax, .*\. Received: activation='relux'",
             lambda x: _core.activation("relux", x),
         ),
         (

@@ -19,14 +19,34 @@ SPECS = [
     {"name": "mean_squared_error"},
     {"name": "mean_absolute_error"},
     {"name": "huber", "delta": 0.7},
+    {"name": "hinge"},
+    {"name": "squared_hinge"},
+    {"name": "categorical_hinge"},
+    {"name": "kl_divergence"},
+    {"name": "poisson"},
+    {"name": "log_cosh"},
+    {"name": "cosine_similarity"},
+    {"name": "mean_absolute_percentage_error"},
+    {"name": "mean_squared_logarithmic_error"},
+    {"name": "binary_focal_crossentropy", "label_smoothing": 0.1},
+    {"name": "binary_focal_crossentropy", "from_logits": True, "apply_class_balancing": True},
+    {"name": "binary_focal_crossentropy", "gamma": 1.3, "alpha": 0.4},
+    {"name": "categorical_focal_crossentropy", "alpha": 0.6},
+    {"name": "categorical_focal_crossentropy", "from_logits": True, "gamma": 1.5},
+    {"name": "quantile", "quantiles": [0.1, 0.5, 0.9]},
+    {"name": "gaussian_nll"},
 ]
+# Outputs for each true value.
+OUTPUTS = {"quantile": 3, "gaussian_nll": 2}
 # Roundings of a sum of a dozen terms of the size of the largest.
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-14}
 
 
 def make(spec, n, units, dtype=np.float64):
     rng = np.random.default_rng(n + units)
-    pred = rng.standard_normal((n, units))
+    pred = rng.standard_normal((n, units * OUTPUTS.get(spec["name"], 1)))
+    if spec["name"] in ("kl_divergence", "poisson", "mean_squared_logarithmic_error"):
+        pred = rng.uniform(0.05, 1.0, (n, units))
     if "crossentropy" in spec["name"] and not spec.get("from_logits"):
         pred = np.exp(pred) / np.exp(pred).sum(axis=1, keepdims=True)
         pred = np.clip(pred, 0.01, 0.99)
@@ -130,13 +150,13 @@ MSE = {"name": "mean_squared_error"}
     [
         (
             ValueError,
-            r"loss must be one of sparse.*Received: loss='hinge'",
-            {"name": "hinge"},
+            r"loss must be one of sparse.*Received: loss='square'",
+            {"name": "square"},
             0,
             PRED,
         ),
         (ValueError, r"loss must be a dict with a name", {}, 0, PRED),
-        (ValueError, r"takes .*Received: alpha", {**MSE, "alpha": 1}, PRED, PRED),
+        (ValueError, r"takes .*Received: beta", {**MSE, "beta": 1}, PRED, PRED),
         (
             ValueError,
             r"label_smoothing must be in \[0, 1\]\. Received: label_smoothing=2",

@@ -22,12 +22,21 @@ SPECS = [
     {"name": "rmsprop", "rho": 0.8, "momentum": 0.5},
     {"name": "rmsprop", "centered": True, "epsilon": 1e-3},
     {"name": "rmsprop", "centered": True, "momentum": 0.3, "epsilon": 1e-3},
+    {"name": "nadam"},
+    {"name": "nadam", "beta_1": 0.8, "weight_decay": 0.02},
+    {"name": "adamax", "clipvalue": 0.5},
+    {"name": "adagrad", "epsilon": 1e-3},
+    {"name": "adadelta", "rho": 0.9, "epsilon": 1e-3},
+    {"name": "lion"},
+    {"name": "lion", "beta_1": 0.8, "weight_decay": 0.1},
 ]
 
 
 def slots(spec):
     if spec["name"] == "sgd":
         return 1 if spec.get("momentum") else 0
+    if spec["name"] in ("adagrad", "lion"):
+        return 1
     if spec["name"] == "rmsprop":
         return 1 + bool(spec.get("centered")) + bool(spec.get("momentum"))
     return 3 if spec.get("amsgrad") else 2
@@ -52,6 +61,28 @@ def by_hand(spec, w, gradients, lr):
             variance = a - b**2 if spec.get("centered") else a
             c = mu * c + lr * g / np.sqrt(variance + spec.get("epsilon", 1e-7))
             w = w - c
+        elif spec["name"] == "nadam":
+            b1, b2 = spec.get("beta_1", 0.9), 0.999
+            u = [b1 * (1 - 0.5 * 0.96**k) for k in range(1, t + 2)]
+            a, b = a + (g - a) * (1 - b1), b + (g**2 - b) * (1 - b2)
+            m = u[t] * a / (1 - np.prod(u)) + (1 - u[t - 1]) * g / (1 - np.prod(u[:-1]))
+            w = w - lr * m / (np.sqrt(b / (1 - b2**t)) + 1e-7)
+        elif spec["name"] == "adamax":
+            a, b = a + (g - a) * 0.1, np.maximum(0.999 * b, np.abs(g))
+            w = w - lr * a / ((1 - 0.9**t) * (b + 1e-7))
+        elif spec["name"] == "adagrad":
+            a = a + g**2
+            w = w - lr * g / np.sqrt(a + spec["epsilon"])
+        elif spec["name"] == "adadelta":
+            rho, tiny = spec["rho"], spec["epsilon"]
+            a = rho * a + (1 - rho) * g**2
+            change = np.sqrt(b + tiny) / np.sqrt(a + tiny) * g
+            b = rho * b + (1 - rho) * change**2
+            w = w - lr * change
+        elif spec["name"] == "lion":
+            b1 = spec.get("beta_1", 0.9)
+            w = w - lr * np.sign(b1 * a + (1 - b1) * g)
+            a = 0.99 * a + 0.01 * g
         else:
             b1, b2 = spec.get("beta_1", 0.9), spec.get("beta_2", 0.999)
             alpha = lr * np.sqrt(1 - b2**t) / (1 - b1**t)
@@ -126,8 +157,8 @@ MOMENTUM = {"name": "sgd", "momentum": 0.9}
     [
         (
             ValueError,
-            r"optimizer must be one of .*'adagrad'",
-            {"name": "adagrad"},
+            r"optimizer must be one of .*'ftrl'",
+            {"name": "ftrl"},
             W,
             W,
             [],

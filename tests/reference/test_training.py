@@ -122,7 +122,7 @@ def test_loss_errors() -> None:
     with pytest.raises(ValueError, match="y_true must have shape"):
         loss({"name": "huber"}, np.ones(2), np.ones((2, 2)))
     with pytest.raises(ValueError, match="loss must be one of"):
-        loss({"name": "hinge"}, np.ones(2), np.ones((2, 2)))
+        loss({"name": "square"}, np.ones(2), np.ones((2, 2)))
     with pytest.raises(ValueError, match="weights must have shape"):
         loss_gradient(spec, [0, 1], np.ones((2, 2)), np.ones(3))
 
@@ -190,7 +190,7 @@ def test_adamw_decays_by_default() -> None:
 
 def test_optimizer_errors() -> None:
     with pytest.raises(ValueError, match="optimizer must be one of"):
-        optimizer_update({"name": "lion"}, np.ones(1), np.ones(1), [], 0.1, 1)
+        optimizer_update({"name": "ftrl"}, np.ones(1), np.ones(1), [], 0.1, 1)
     with pytest.raises(ValueError, match="state must have 2 arrays"):
         optimizer_update({"name": "adam"}, np.ones(1), np.ones(1), [], 0.1, 1)
 

@@ -60,13 +60,22 @@ class Activation(Layer):
             return None
         return {
             "kind": "activation",
-            "activation": self.activation.name,
+            "activation": self.activation.native_name,
             **self.activation.options,
         }
 
 
 class ReLU(Activation):
-    """max(x, 0).
+    """max(x, 0), or with a slope, an end and a threshold.
+
+    Parameters
+    ----------
+    max_value
+        Largest value, or None.
+    negative_slope
+        Slope below the threshold.
+    threshold
+        Where the rise begins.
 
     Examples
     --------
@@ -77,8 +86,22 @@ class ReLU(Activation):
 
     fixed = ("activation",)
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__("relu", **kwargs)
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        given = {"negative_slope": negative_slope, "threshold": threshold, "max_value": max_value}
+        for name in ("negative_slope", "threshold"):
+            check_number(name, given[name], 0.0)
+        options: dict[str, Any] = {name: value for name, value in given.items() if value}
+        if max_value is not None:
+            options["max_value"] = check_number("max_value", max_value, 0.0)
+        super().__init__(activations.Function("relu", **options), **kwargs)
+        self.max_value, self.negative_slope = max_value, negative_slope
+        self.threshold = threshold
 
 
 class LeakyReLU(Activation):

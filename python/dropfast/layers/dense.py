@@ -150,7 +150,7 @@ class Dense(Layer):
             "kind": "dense",
             "units": self.units,
             "use_bias": self.use_bias,
-            "activation": self.activation.name,
+            "activation": self.activation.native_name,
             **self.activation.options,
         }
         for weight in self._weights:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dropfast import losses, metrics, optimizers
+from dropfast import further_losses, losses, metrics, optimizers
 from dropfast.arrays import Array, as_numeric, check_finite
 from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList, told
@@ -25,6 +25,9 @@ from dropfast.training.engine import Engine
 from dropfast.training.exact import why_not
 from dropfast.training.plan import features
 from dropfast.training.several import _Several
+
+# A model's file may name them.
+_ = further_losses
 
 
 class Compiled(Predicting):

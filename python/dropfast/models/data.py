@@ -67,19 +67,21 @@ def check_y(
     if loss.target == "labels":
         return _labels(array, features(output_shape), name)
     shape = (rows, *output_shape[1:])
-    if array.shape == (rows,) and features(output_shape) == 1:
+    if len(shape) == 2:
+        shape = (rows, loss.target_units(features(output_shape)))
+    if array.shape == (rows,) and shape[1:] == (1,) * (len(shape) - 1):
         array = array.reshape(shape)
     if array.shape != shape:
         hint = ""
         if array.size == rows:
             hint = "; labels go with sparse_categorical_crossentropy"
         raise ValueError(
-            f"{name} must have shape {shape_text((None, *output_shape[1:]))}{hint}. "
+            f"{name} must have shape {shape_text((None, *shape[1:]))}{hint}. "
             f"Received: shape {shape_text(array.shape)}"
         )
     check_finite(name, array)
     loss.check_values(name, array)
-    return np.require(array, dtype, ["C", "A"])
+    return np.require(loss.prepare(array), dtype, ["C", "A"])
 
 
 def _labels(array: Array, units: int, name: str) -> NDArray[np.int64]:

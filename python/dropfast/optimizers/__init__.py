@@ -8,11 +8,25 @@ from dropfast.configurable import resolve
 from dropfast.optimizers import schedules
 from dropfast.optimizers.adam import Adam, AdamW
 from dropfast.optimizers.base import Optimizer
+from dropfast.optimizers.further import Adadelta, Adagrad, Adamax, Lion, Nadam
 from dropfast.optimizers.rmsprop import RMSprop
 from dropfast.optimizers.sgd import SGD
 from dropfast.training.exact import check_own
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "get",
+    "schedules",
+]
 
 
 def get(identifier: Any) -> Optimizer:

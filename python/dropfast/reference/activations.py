@@ -11,12 +11,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arguments import Array, check_float_array, check_out
+from .curves import (
+    Parameters,
+    celu,
+    d_celu,
+    d_exponential,
+    d_hard_sigmoid,
+    d_hard_silu,
+    d_hard_tanh,
+    d_log_sigmoid,
+    d_mish,
+    d_rectifier,
+    d_softplus,
+    d_softsign,
+    d_tanh_shrink,
+    exponential,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    logistic,
+    mish,
+    rectifier,
+    softplus,
+    softsign,
+    tanh_shrink,
+)
 
 F64 = npt.NDArray[np.float64]
 
@@ -25,14 +51,6 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-
-class Parameters(NamedTuple):
-    """What some activations take besides x; the defaults are Keras 3's."""
-
-    negative_slope: float = 0.2
-    alpha: float = 1.0
-    approximate: bool = False
 
 
 def linear(x: F64, p: Parameters) -> F64:
@@ -113,12 +131,6 @@ def _normal_cdf(x: F64) -> F64:
     return cdf
 
 
-def logistic(x: F64) -> F64:
-    """1 / (1 + e^-x), in the form whose exponential is at most 1: no overflow, no cancellation."""
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1.0) / (1.0 + e)
-
-
 def _half_plus(t: F64) -> F64:
     return 0.5 * (1.0 + t)
 
@@ -173,6 +185,7 @@ _Derivative = Callable[[F64, F64, Parameters], F64]
 _ELEMENTWISE: dict[str, tuple[_Forward, _Derivative]] = {
     "linear": (linear, d_linear),
     "relu": (relu, d_relu),
+    "rectifier": (rectifier, d_rectifier),
     "leaky_relu": (leaky_relu, d_leaky_relu),
     "elu": (elu, d_elu),
     "selu": (selu, d_selu),
@@ -180,11 +193,35 @@ _ELEMENTWISE: dict[str, tuple[_Forward, _Derivative]] = {
     "silu": (silu, d_silu),
     "tanh": (tanh, d_tanh),
     "sigmoid": (sigmoid, d_sigmoid),
+    "softplus": (softplus, d_softplus),
+    "softsign": (softsign, d_softsign),
+    "hard_sigmoid": (hard_sigmoid, d_hard_sigmoid),
+    "hard_silu": (hard_silu, d_hard_silu),
+    "mish": (mish, d_mish),
+    "exponential": (exponential, d_exponential),
+    "log_sigmoid": (log_sigmoid, d_log_sigmoid),
+    "hard_tanh": (hard_tanh, d_hard_tanh),
+    "tanh_shrink": (tanh_shrink, d_tanh_shrink),
+    "celu": (celu, d_celu),
 }
 
 ACTIVATIONS = (*_ELEMENTWISE, "softmax")
 # The derivative of these cannot be written in the output alone.
-NEED_INPUT = ("gelu", "silu")
+NEED_INPUT = (
+    "rectifier",
+    "gelu",
+    "silu",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "hard_silu",
+    "mish",
+    "exponential",
+    "log_sigmoid",
+    "hard_tanh",
+    "tanh_shrink",
+    "celu",
+)
 
 
 def forward64(name: str, x: F64, p: Parameters) -> F64:
@@ -201,14 +238,12 @@ def backward64(name: str, x: F64, y: F64, dy: F64, p: Parameters) -> F64:
         return dy * _ELEMENTWISE[name][1](x, y, p)
 
 
-def parameters(negative_slope: float | None, alpha: float | None, approximate: bool) -> Parameters:
-    """Fill in the defaults."""
-    default = Parameters()
-    return Parameters(
-        default.negative_slope if negative_slope is None else float(negative_slope),
-        default.alpha if alpha is None else float(alpha),
-        bool(approximate),
-    )
+def parameters(name: str, **options: float | None) -> Parameters:
+    """Fill in the defaults; the slope of a rectifier is another than that of leaky_relu."""
+    given = {key: float(value) for key, value in options.items() if value is not None}
+    if name == "rectifier":
+        given.setdefault("negative_slope", 0.0)
+    return Parameters(**given)  # type: ignore[arg-type]
 
 
 def check_name(name: Any) -> str:
@@ -227,6 +262,8 @@ def activation(
     alpha: float | None = None,
     approximate: bool = False,
     out: Array | None = None,
+    max_value: float | None = None,
+    threshold: float | None = None,
 ) -> Array:
     """Apply an activation function by name.
 
@@ -237,13 +274,15 @@ def activation(
     x : ndarray of float
         Pre-activations; softmax runs over the last axis.
     negative_slope : float, optional
-        Of leaky_relu, default 0.2.
+        Of leaky_relu, default 0.2; of rectifier, default 0.
     alpha : float, optional
-        Of elu, default 1.0.
+        Of elu and celu, default 1.0.
     approximate : bool
         Of gelu: the tanh form.
     out : ndarray, optional
         Where to write; may be x itself.
+    max_value, threshold : float, optional
+        Of rectifier: its largest value, and where the rise begins.
 
     Returns
     -------
@@ -265,8 +304,16 @@ def activation(
     name = check_name(name)
     x = check_float_array("x", x)
     out = check_out(out, x)
-    p = parameters(negative_slope, alpha, approximate)
-    out[...] = forward64(name, x.astype(np.float64), p).astype(x.dtype)
+    p = parameters(
+        name,
+        negative_slope=negative_slope,
+        alpha=alpha,
+        approximate=approximate,
+        max_value=max_value,
+        threshold=threshold,
+    )
+    with np.errstate(over="ignore"):
+        out[...] = forward64(name, x.astype(np.float64), p).astype(x.dtype)
     return out
 
 
@@ -279,6 +326,8 @@ def activation_backward(
     alpha: float | None = None,
     approximate: bool = False,
     out: Array | None = None,
+    max_value: float | None = None,
+    threshold: float | None = None,
 ) -> Array:
     """Gradient of :func:`activation` with respect to x.
 
@@ -288,7 +337,7 @@ def activation_backward(
         One of :data:`ACTIVATIONS`.
     x, y, dy : ndarray of float
         Pre-activation, activation(x), and the gradient with respect to y; one shape.
-    negative_slope, alpha, approximate
+    negative_slope, alpha, approximate, max_value, threshold
         As for :func:`activation`.
     out : ndarray, optional
         Where to write; may be dy itself.
@@ -318,6 +367,14 @@ def activation_backward(
         if array.shape != dy.shape:
             raise ValueError(f"{label} must have dy's shape {dy.shape}. Received: {array.shape}")
     out = check_out(out, dy)
-    p = parameters(negative_slope, alpha, approximate)
-    out[...] = backward64(name, x64, y64, dy.astype(np.float64), p).astype(dy.dtype)
+    p = parameters(
+        name,
+        negative_slope=negative_slope,
+        alpha=alpha,
+        approximate=approximate,
+        max_value=max_value,
+        threshold=threshold,
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        out[...] = backward64(name, x64, y64, dy.astype(np.float64), p).astype(dy.dtype)
     return out

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .activations import Parameters, backward64, forward64, parameters
+from .activations import backward64, forward64, parameters
 from .alpha_dropout import ALPHA_PRIME, _affine
+from .curves import Parameters
 from .dropout import dropout_mask, scale_of, threshold
 from .gaussian_dropout import _noise
 from .random import KeyLike
@@ -31,7 +32,8 @@ STOCHASTIC = ("dropout", "alpha_dropout", "gaussian_dropout")
 
 def activation_of(layer: Layer) -> tuple[str, Parameters]:
     """The layer's activation and its parameters."""
-    p = parameters(layer.get("negative_slope"), layer.get("alpha"), layer.get("approximate", False))
+    options = ("negative_slope", "alpha", "approximate", "max_value", "threshold")
+    p = parameters(layer.get("activation") or "linear", **{key: layer.get(key) for key in options})
     return layer.get("activation") or "linear", p
 
 

@@ -1,18 +1,7 @@
 """Layer 6, reference: losses per row, each beside its gradient.
 
 Computed in float64. A loss is chosen by a dict such as ``{"name": "huber", "delta": 1.0}``; names
-and defaults are Keras 3's:
-
-===============================
-========================================================================
-sparse_categorical_crossentropy  labels [n]; from_logits=False, label_smoothing=0
-categorical_crossentropy         targets [n, units]; from_logits=False, label_smoothing=0
-binary_crossentropy              targets [n, units], mean over units; from_logits=False,
-label_smoothing=0 mean_squared_error               mean over units of (y - t)^2 mean_absolute_error
-            mean over units of abs(y - t) huber                            mean over units,
-            quadratic within delta=1.0, linear beyond
-===============================
-========================================================================
+and defaults are Keras 3's; those that few models use stand in `further_losses.py`.
 
 Probabilities are clipped to [1e-7, 1 - 1e-7] before the logarithm; where the clip acts, the
 gradient is 0.
@@ -20,35 +9,47 @@ gradient is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arguments import Array, check_float_array
-from .activations import logistic
-
-F64 = npt.NDArray[np.float64]
-Spec = Mapping[str, Any]
-EPSILON = 1e-7
-
-
-def log_softmax(z: F64) -> F64:
-    """Logarithm of softmax over the last axis, without overflow."""
-    shifted = z - z.max(axis=-1, keepdims=True)
-    result: F64 = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
-
-
-def _clip(p: F64) -> tuple[F64, npt.NDArray[np.bool_]]:
-    """Clipped probabilities, and where the clip does not act."""
-    return np.clip(p, EPSILON, 1.0 - EPSILON), (p >= EPSILON) & (p <= 1.0 - EPSILON)
+from .curves import logistic
+from .further_losses import (
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    d_binary_focal_crossentropy,
+    d_categorical_focal_crossentropy,
+    d_categorical_hinge,
+    d_cosine_similarity,
+    d_gaussian_nll,
+    d_hinge,
+    d_kl_divergence,
+    d_log_cosh,
+    d_mean_absolute_percentage_error,
+    d_mean_squared_logarithmic_error,
+    d_poisson,
+    d_quantile,
+    d_squared_hinge,
+    gaussian_nll,
+    hinge,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    quantile,
+    squared_hinge,
+)
+from .probabilities import F64, Spec, clip, log_softmax
 
 
 def categorical_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
     """-sum over units of t log p. [n, units] -> [n]."""
-    log_p = log_softmax(y) if spec.get("from_logits", False) else np.log(_clip(y)[0])
+    log_p = log_softmax(y) if spec.get("from_logits", False) else np.log(clip(y)[0])
     result: F64 = -(t * log_p).sum(axis=-1)
     return result
 
@@ -58,7 +59,7 @@ def d_categorical_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
     if spec.get("from_logits", False):
         result: F64 = np.exp(log_softmax(y)) * t.sum(axis=-1, keepdims=True) - t
         return result
-    p, free = _clip(y)
+    p, free = clip(y)
     gradient: F64 = np.where(free, -t / p, 0.0)
     return gradient
 
@@ -68,7 +69,7 @@ def binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
     if spec.get("from_logits", False):
         each = np.logaddexp(0.0, y) - t * y
     else:
-        p, _ = _clip(y)
+        p, _ = clip(y)
         each = -t * np.log(p) - (1.0 - t) * np.log1p(-p)
     result: F64 = each.mean(axis=-1)
     return result
@@ -80,7 +81,7 @@ def d_binary_crossentropy(t: F64, y: F64, spec: Spec) -> F64:
     if spec.get("from_logits", False):
         each = logistic(y) - t
     else:
-        p, free = _clip(y)
+        p, free = clip(y)
         each = np.where(free, (p - t) / (p * (1.0 - p)), 0.0)
     gradient: F64 = each / units
     return gradient
@@ -133,7 +134,36 @@ LOSSES: dict[str, tuple[_Rows, _Rows]] = {
     "mean_squared_error": (mean_squared_error, d_mean_squared_error),
     "mean_absolute_error": (mean_absolute_error, d_mean_absolute_error),
     "huber": (huber, d_huber),
+    "hinge": (hinge, d_hinge),
+    "squared_hinge": (squared_hinge, d_squared_hinge),
+    "categorical_hinge": (categorical_hinge, d_categorical_hinge),
+    "kl_divergence": (kl_divergence, d_kl_divergence),
+    "poisson": (poisson, d_poisson),
+    "log_cosh": (log_cosh, d_log_cosh),
+    "cosine_similarity": (cosine_similarity, d_cosine_similarity),
+    "mean_absolute_percentage_error": (
+        mean_absolute_percentage_error,
+        d_mean_absolute_percentage_error,
+    ),
+    "mean_squared_logarithmic_error": (
+        mean_squared_logarithmic_error,
+        d_mean_squared_logarithmic_error,
+    ),
+    "binary_focal_crossentropy": (binary_focal_crossentropy, d_binary_focal_crossentropy),
+    "categorical_focal_crossentropy": (
+        categorical_focal_crossentropy,
+        d_categorical_focal_crossentropy,
+    ),
+    "quantile": (quantile, d_quantile),
+    "gaussian_nll": (gaussian_nll, d_gaussian_nll),
 }
+
+
+def target_units(spec: Spec, units: int) -> int:
+    """How many true values a row has where the model has so many outputs."""
+    if spec["name"] == "quantile":
+        return units // len(spec.get("quantiles", [0.5]))
+    return units // 2 if spec["name"] == "gaussian_nll" else units
 
 
 def targets64(spec: Spec, y_true: npt.ArrayLike, y_pred: Array) -> F64:
@@ -155,11 +185,12 @@ def targets64(spec: Spec, y_true: npt.ArrayLike, y_pred: Array) -> F64:
         t: F64 = np.eye(units)[labels.astype(np.int64)]
     else:
         t = np.asarray(y_true, np.float64)
-        if t.shape != (n, units):
-            raise ValueError(f"y_true must have shape {(n, units)}. Received: shape {t.shape}")
-    if spec["name"].endswith("categorical_crossentropy"):
+        wanted = (n, target_units(spec, units))
+        if t.shape != wanted:
+            raise ValueError(f"y_true must have shape {wanted}. Received: shape {t.shape}")
+    if spec["name"].endswith(("categorical_crossentropy", "categorical_focal_crossentropy")):
         t = t * (1.0 - smoothing) + smoothing / units
-    elif spec["name"] == "binary_crossentropy":
+    elif spec["name"].startswith("binary_"):
         t = t * (1.0 - smoothing) + 0.5 * smoothing
     return t
 

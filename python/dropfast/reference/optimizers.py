@@ -4,10 +4,11 @@ One step: clip the gradients, decay the weights, update (then the constraints,
 :mod:`dropfast.reference.constraints`). Each update is computed in float64 from what is stored and
 rounded when stored.
 
-An optimizer is a dict: ``name`` ("sgd", "adam", "adamw", "rmsprop"), its hyperparameters, and
+An optimizer is a dict: ``name`` (one of `DEFAULTS`), its hyperparameters, and
 ``weight_decay``, ``clipnorm``, ``global_clipnorm``, ``clipvalue``. State is a list of slots: sgd []
 or [momentum]; adam and adamw [m, v] and, with amsgrad, [v_hat]; rmsprop [velocity] and, centered,
-[average_gradient] and, with momentum, [momentum].
+[average_gradient] and, with momentum, [momentum]; nadam [m, v]; adamax [m, u]; adagrad [sum of
+squares]; adadelta [v, u]; lion [momentum].
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.004,
     },
     "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+    "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "adamax": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "adagrad": {"epsilon": 1e-7},
+    "adadelta": {"rho": 0.95, "epsilon": 1e-7},
+    "lion": {"beta_1": 0.9, "beta_2": 0.99},
 }
 
 
@@ -72,8 +78,65 @@ def rmsprop(
     return w - increment, slots
 
 
+def nadam(w: F64, g: F64, state: list[F64], lr: float, step: int, p: Spec) -> tuple[F64, list[F64]]:
+    """Dozat 2016, with the momentum u(t) = beta_1 (1 - 0.96^t / 2)."""
+
+    def u(t: int) -> float:
+        return float(p["beta_1"] * (1.0 - 0.5 * 0.96**t))
+
+    product = float(np.prod([u(t) for t in range(1, step + 1)]))
+    m = state[0] + (g - state[0]) * (1.0 - p["beta_1"])
+    v = state[1] + (g**2 - state[1]) * (1.0 - p["beta_2"])
+    ahead = u(step + 1) * m / (1.0 - product * u(step + 1)) + (1.0 - u(step)) * g / (1.0 - product)
+    root = np.sqrt(v / (1.0 - p["beta_2"] ** step))
+    return w - lr * ahead / (root + p["epsilon"]), [m, v]
+
+
+def adamax(
+    w: F64, g: F64, state: list[F64], lr: float, step: int, p: Spec
+) -> tuple[F64, list[F64]]:
+    """Kingma and Ba 2014, section 7.1: w -= lr / (1 - beta_1^t) m / (u + epsilon)."""
+    m = state[0] + (g - state[0]) * (1.0 - p["beta_1"])
+    u = np.maximum(p["beta_2"] * state[1], np.abs(g))
+    return w - lr / (1.0 - p["beta_1"] ** step) * m / (u + p["epsilon"]), [m, u]
+
+
+def adagrad(
+    w: F64, g: F64, state: list[F64], lr: float, step: int, p: Spec
+) -> tuple[F64, list[F64]]:
+    """Duchi et al. 2011: w -= lr g / sqrt(sum of squares + epsilon)."""
+    total = state[0] + g**2
+    return w - lr * g / np.sqrt(total + p["epsilon"]), [total]
+
+
+def adadelta(
+    w: F64, g: F64, state: list[F64], lr: float, step: int, p: Spec
+) -> tuple[F64, list[F64]]:
+    """Zeiler 2012: d = g sqrt(u + epsilon) / sqrt(v + epsilon); w -= lr d."""
+    v = p["rho"] * state[0] + (1.0 - p["rho"]) * g**2
+    change = g * np.sqrt(state[1] + p["epsilon"]) / np.sqrt(v + p["epsilon"])
+    u = p["rho"] * state[1] + (1.0 - p["rho"]) * change**2
+    return w - lr * change, [v, u]
+
+
+def lion(w: F64, g: F64, state: list[F64], lr: float, step: int, p: Spec) -> tuple[F64, list[F64]]:
+    """Chen et al. 2023: w -= lr sign(beta_1 m + (1 - beta_1) g)."""
+    way = p["beta_1"] * state[0] + (1.0 - p["beta_1"]) * g
+    return w - lr * np.sign(way), [p["beta_2"] * state[0] + (1.0 - p["beta_2"]) * g]
+
+
 _Update = Callable[[F64, F64, list[F64], float, int, Spec], tuple[F64, list[F64]]]
-_UPDATES: dict[str, _Update] = {"sgd": sgd, "adam": adam, "adamw": adam, "rmsprop": rmsprop}
+_UPDATES: dict[str, _Update] = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adam,
+    "rmsprop": rmsprop,
+    "nadam": nadam,
+    "adamax": adamax,
+    "adagrad": adagrad,
+    "adadelta": adadelta,
+    "lion": lion,
+}
 
 
 def hyperparameters(spec: Spec) -> dict[str, Any]:
@@ -91,7 +154,9 @@ def state_slots(spec: Spec) -> int:
         return int(p["momentum"] != 0.0)
     if p["name"] == "rmsprop":
         return 1 + int(bool(p["centered"])) + int(p["momentum"] > 0.0)
-    return 2 + int(bool(p["amsgrad"]))
+    if p["name"] in ("adagrad", "lion"):
+        return 1
+    return 2 + int(bool(p.get("amsgrad")))
 
 
 def initial_state(spec: Spec, params: Sequence[Array]) -> list[list[Array]]:

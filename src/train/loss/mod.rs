@@ -1,9 +1,10 @@
 //! Layer 4: losses on panels `[unit][lane]`, a row of the batch a lane, each with its gradient.
 //!
 //! Formulas and defaults are Keras 3's. A row's sum over units runs in ascending order. [`LossPanel`] is the one way in;
-//! `crossentropy.rs` and `terms.rs` hold the formulas, `target.rs` where the true values come from.
+//! `crossentropy.rs`, `terms.rs` and, for those that few models use, `further.rs` hold the formulas, `target.rs` where the true values come from.
 
 mod crossentropy;
+mod further;
 mod target;
 mod terms;
 
@@ -11,6 +12,7 @@ mod terms;
 mod tests;
 
 use self::crossentropy::LogitsPanel;
+use self::further::FurtherPanel;
 use self::target::{Gathered, OneHot, Smoothed, Target};
 use self::terms::{
     AbsoluteError, BinaryLogits, BinaryProbabilities, CategoricalProbabilities, Huber, SquaredError, TermsPanel,
@@ -32,6 +34,56 @@ pub(crate) enum LossKind {
     MeanAbsoluteError,
     /// Mean over units of `e² / 2` where `e = |y - t| <= delta`, else `delta (e - delta / 2)` (Huber 1964).
     Huber,
+    /// Mean over units of `max(1 - t y, 0)`; true values are -1 and 1.
+    Hinge,
+    /// Mean over units of `max(1 - t y, 0)²`.
+    SquaredHinge,
+    /// `max(largest (1 - t) y - Σ t y + 1, 0)`
+    CategoricalHinge,
+    /// `Σ t ln(t / y)`, both held in [1e-7, 1].
+    KlDivergence,
+    /// Mean over units of `y - t ln(y + 1e-7)`.
+    Poisson,
+    /// Mean over units of `ln(cosh(y - t))`.
+    LogCosh,
+    /// Minus the cosine of the angle between predictions and true values.
+    CosineSimilarity,
+    /// Mean over units of `100 |y - t| / |t|`.
+    MeanAbsolutePercentageError,
+    /// Mean over units of `(ln(1 + y) - ln(1 + t))²`.
+    MeanSquaredLogarithmicError,
+    /// Binary cross-entropy times `(1 - p_t)^gamma` (Lin et al. 2017).
+    BinaryFocalCrossentropy,
+    /// Cross-entropy times `alpha (1 - p)^gamma`.
+    CategoricalFocalCrossentropy,
+    /// Mean over units of `max(q e, (q - 1) e)` with `e = t - y`: one unit for each target and quantile `q`, targets first.
+    Quantile,
+    /// Mean over targets of `(ln v + (t - mean)² / v) / 2`: the units are all means, then all logarithms `ln v`.
+    GaussianNll,
+}
+
+/// Up to [`MOST_QUANTILES`] quantiles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Quantiles {
+    levels: [f64; MOST_QUANTILES],
+    count: usize,
+}
+
+/// The most quantiles of a loss.
+pub(crate) const MOST_QUANTILES: usize = 32;
+
+impl Quantiles {
+    /// `None` where there are too many.
+    pub(crate) fn new(levels: &[f64]) -> Option<Self> {
+        let mut all = Self { levels: [0.0; MOST_QUANTILES], count: levels.len() };
+        all.levels.get_mut(..levels.len())?.copy_from_slice(levels);
+        Some(all)
+    }
+
+    /// Them.
+    pub(crate) fn as_slice(&self) -> &[f64] {
+        &self.levels[..self.count]
+    }
 }
 
 /// A loss with its parameters.
@@ -45,6 +97,14 @@ pub(crate) struct Loss {
     pub(crate) label_smoothing: f64,
     /// Where Huber's loss becomes linear.
     pub(crate) delta: f64,
+    /// How much focal losses leave out what is right already.
+    pub(crate) gamma: f64,
+    /// Weight of the focal losses' class 1, or of all.
+    pub(crate) alpha: f64,
+    /// Whether the binary focal loss weighs classes by `alpha` and `1 - alpha`.
+    pub(crate) class_balance: bool,
+    /// Of the quantile loss; none for others.
+    pub(crate) quantiles: Quantiles,
 }
 
 /// The true values of a data set.
@@ -59,7 +119,40 @@ pub(crate) enum Targets<'a, T> {
 impl Loss {
     /// A loss with the defaults of its parameters.
     pub(crate) fn new(kind: LossKind) -> Self {
-        Self { kind, from_logits: false, label_smoothing: 0.0, delta: 1.0 }
+        Self {
+            kind,
+            from_logits: false,
+            label_smoothing: 0.0,
+            delta: 1.0,
+            gamma: 2.0,
+            alpha: 0.25,
+            class_balance: false,
+            quantiles: Quantiles { levels: [0.0; MOST_QUANTILES], count: 0 },
+        }
+    }
+
+    /// How many true values a row has where there are so many units of output; `None` where units don't divide.
+    pub(crate) fn target_units(&self, units: usize) -> Option<usize> {
+        let each = match self.kind {
+            LossKind::Quantile => self.quantiles.count.max(1),
+            LossKind::GaussianNll => 2,
+            _ => 1,
+        };
+        units.is_multiple_of(each).then_some(units / each)
+    }
+
+    /// Whether the loss is one of `further.rs`.
+    fn is_further(&self) -> bool {
+        use LossKind::*;
+        !matches!(
+            self.kind,
+            SparseCategoricalCrossentropy
+                | CategoricalCrossentropy
+                | BinaryCrossentropy
+                | MeanSquaredError
+                | MeanAbsoluteError
+                | Huber
+        )
     }
 
     /// Whether the loss, where its predictions come from softmax, is better computed from softmax's input.
@@ -75,10 +168,10 @@ impl Loss {
     fn smoothing(&self, units: usize) -> (f64, f64) {
         let smoothing = self.label_smoothing;
         match self.kind {
-            LossKind::SparseCategoricalCrossentropy | LossKind::CategoricalCrossentropy => {
-                (1.0 - smoothing, smoothing / units as f64)
-            }
-            LossKind::BinaryCrossentropy => (1.0 - smoothing, 0.5 * smoothing),
+            LossKind::SparseCategoricalCrossentropy
+            | LossKind::CategoricalCrossentropy
+            | LossKind::CategoricalFocalCrossentropy => (1.0 - smoothing, smoothing / units as f64),
+            LossKind::BinaryCrossentropy | LossKind::BinaryFocalCrossentropy => (1.0 - smoothing, 0.5 * smoothing),
             _ => (1.0, 0.0),
         }
     }
@@ -120,14 +213,34 @@ impl<T: Element> Kernel for LossPanel<'_, T> {
                 self.with_target(s, target)
             }
             Targets::Values(values) => {
+                let units = self.loss.target_units(units).expect("checked with the loss");
                 let target = Gathered { values, rows: self.rows, units };
-                self.with_target(s, target)
+                if self.loss.is_further() { self.further(s, target) } else { self.with_target(s, target) }
             }
         }
     }
 }
 
 impl<T: Element> LossPanel<'_, T> {
+    /// The losses of `further.rs`, of which no row is right or wrong.
+    #[inline(always)]
+    fn further<S: Simd>(self, s: S, target: Gathered<'_, T>) -> usize {
+        let Self { loss, output, gradient, losses, .. } = self;
+        assert!(output.len() == gradient.len() && output.len().is_multiple_of(T::LANES));
+        let weight = row_weights(s, self.weights, self.rows);
+        let scale = weight.mul(V::<S, T>::splat(s, T::from_f64(self.scale)));
+        let (factor, summand) = loss.smoothing(output.len() / T::LANES);
+        let target = Smoothed {
+            target,
+            factor: V::<S, T>::splat(s, T::from_f64(factor)),
+            summand: V::<S, T>::splat(s, T::from_f64(summand)),
+        };
+        let each = FurtherPanel { loss: &loss, target, scale, output, gradient }.run(s);
+        let rows = (1 << self.rows.len()) - 1;
+        each.mul(weight).keep(V::<S, T>::mask_from_bits(s, rows)).write(losses);
+        0
+    }
+
     #[inline(always)]
     fn with_target<S: Simd, G: Target<S, T>>(self, s: S, target: G) -> usize {
         let Self { loss, output, gradient, losses, .. } = self;
@@ -152,7 +265,7 @@ impl<T: Element> LossPanel<'_, T> {
                 LossKind::BinaryCrossentropy => panel.run(s, BinaryProbabilities),
                 LossKind::MeanSquaredError => panel.run(s, SquaredError),
                 LossKind::MeanAbsoluteError => panel.run(s, AbsoluteError),
-                LossKind::Huber => panel.run(s, Huber { delta: loss.delta }),
+                _ => panel.run(s, Huber { delta: loss.delta }),
             }
         };
         let rows = (1 << self.rows.len()) - 1;

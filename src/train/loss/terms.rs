@@ -50,7 +50,7 @@ impl<T: Element, G, X> TermsPanel<'_, G, T, X> {
 }
 
 /// The bound of probabilities, as in Keras.
-const EPSILON: f64 = 1e-7;
+pub(super) const EPSILON: f64 = 1e-7;
 
 /// A probability moved into [1e-7, 1 - 1e-7], and whether it was there: its derivative is 0 elsewhere. NaN passes.
 #[inline(always)]

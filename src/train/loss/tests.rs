@@ -85,6 +85,26 @@ fn all() -> Vec<(Loss, bool, bool)> {
     }
     all.extend([MeanSquaredError, MeanAbsoluteError].map(|kind| (Loss::new(kind), false, false)));
     all.push((Loss { delta: 0.7, ..Loss::new(Huber) }, false, false));
+    for kind in [Hinge, SquaredHinge, CategoricalHinge, LogCosh, CosineSimilarity, MeanAbsolutePercentageError] {
+        all.push((Loss::new(kind), false, false));
+    }
+    for kind in [KlDivergence, Poisson, MeanSquaredLogarithmicError] {
+        all.push((Loss::new(kind), true, false));
+    }
+    for gamma in [2.0, 1.3, 0.0] {
+        for from_logits in [false, true] {
+            let loss =
+                Loss { gamma, from_logits, alpha: 0.3, label_smoothing: 0.1, ..Loss::new(BinaryFocalCrossentropy) };
+            all.push((loss, !from_logits, false));
+            all.push((Loss { class_balance: true, ..loss }, !from_logits, false));
+            all.push((Loss { kind: CategoricalFocalCrossentropy, ..loss }, !from_logits, false));
+        }
+    }
+    all.push((
+        Loss { quantiles: Quantiles::new(&[0.1, 0.5, 0.7, 0.8, 0.9]).unwrap(), ..Loss::new(Quantile) },
+        false,
+        false,
+    ));
     all
 }
 
@@ -108,6 +128,41 @@ fn row_loss(loss: &Loss, logits: bool, y: &[f64], t: &[f64]) -> f64 {
             let e = (y - t).abs();
             if e <= loss.delta { e * e / 2.0 / n } else { loss.delta * (e - loss.delta / 2.0) / n }
         }),
+        LossKind::Hinge => sum(&|y, t| (1.0 - t * y).max(0.0) / n),
+        LossKind::SquaredHinge => sum(&|y, t| (1.0 - t * y).max(0.0).powi(2) / n),
+        LossKind::CategoricalHinge => {
+            let wrong = y.iter().zip(t).map(|(y, t)| (1.0 - t) * y).fold(f64::NEG_INFINITY, f64::max);
+            (wrong - sum(&|y, t| t * y) + 1.0).max(0.0)
+        }
+        LossKind::KlDivergence => sum(&|y, t| t.clamp(1e-7, 1.0) * (t.clamp(1e-7, 1.0) / y).ln()),
+        LossKind::Poisson => sum(&|y, t| (y - t * (y + 1e-7).ln()) / n),
+        LossKind::LogCosh => sum(&|y, t| (y - t).cosh().ln() / n),
+        LossKind::CosineSimilarity => -sum(&|y, t| y * t) / (sum(&|y, _| y * y) * sum(&|_, t| t * t)).sqrt(),
+        LossKind::MeanAbsolutePercentageError => sum(&|y, t| 100.0 * (y - t).abs() / t.abs().max(1e-7) / n),
+        LossKind::MeanSquaredLogarithmicError => sum(&|y, t| (y.ln_1p() - t.ln_1p()).powi(2) / n),
+        LossKind::BinaryFocalCrossentropy => sum(&|y, t| {
+            let (p, t) = (if logits { sigmoid(y) } else { y }, t * (1.0 - a) + a / 2.0);
+            let right = t * p + (1.0 - t) * (1.0 - p);
+            let weight = if loss.class_balance { t * loss.alpha + (1.0 - t) * (1.0 - loss.alpha) } else { 1.0 };
+            weight * (1.0 - right).powf(loss.gamma) * (-t * p.ln() - (1.0 - t) * (1.0 - p).ln()) / n
+        }),
+        LossKind::CategoricalFocalCrossentropy => {
+            let raw = |y: f64| if logits { y.exp() } else { y };
+            let whole = sum(&|y, _| raw(y));
+            sum(&|y, t| {
+                let p = raw(y) / whole;
+                -loss.alpha * (1.0 - p).powf(loss.gamma) * (t * (1.0 - a) + a / n) * p.ln()
+            })
+        }
+        LossKind::Quantile => y
+            .iter()
+            .zip(loss.quantiles.as_slice())
+            .map(|(y, q)| {
+                let error = t[0] - y;
+                (q * error).max((q - 1.0) * error) / n
+            })
+            .sum(),
+        LossKind::GaussianNll => unreachable!("the number of units is odd"),
     }
 }
 
@@ -120,7 +175,10 @@ fn expected(case: &Case<f64>, output: &[f64]) -> Vec<f64> {
             LossKind::SparseCategoricalCrossentropy => {
                 (0..UNITS).map(|unit| f64::from(u8::from(unit as i64 == case.labels[row]))).collect()
             }
-            _ => case.values[row * UNITS..(row + 1) * UNITS].to_vec(),
+            kind => {
+                let units = if kind == LossKind::Quantile { 1 } else { UNITS };
+                case.values[row * units..(row + 1) * units].to_vec()
+            }
         };
         let weight = case.weights.as_ref().map_or(1.0, |weights| weights[row]);
         weight * row_loss(&case.loss, case.loss.from_logits || case.softmax, &y, &t)
@@ -154,6 +212,38 @@ fn losses_are_as_written_and_gradients_their_derivatives() {
             }
         } else {
             assert_eq!(output, case.output);
+        }
+    }
+}
+
+#[test]
+fn gaussian_likelihood() {
+    let loss = Loss::new(LossKind::GaussianNll);
+    let mut case = Case::<f64>::new(loss, false);
+    case.output.truncate(4 * f64::LANES);
+    let at = |output: &[f64], lane: usize| -> f64 {
+        let row = case.rows[lane] as usize;
+        (0..2)
+            .map(|unit| {
+                let error = output[unit * 8 + lane] - case.values[row * 2 + unit];
+                let logarithm = output[(2 + unit) * 8 + lane];
+                0.25 * (logarithm + error * error * (-logarithm).exp())
+            })
+            .sum()
+    };
+    let weights = case.weights.clone().unwrap();
+    let (losses, gradient, ..) = case.run(best());
+    for (lane, &row) in case.rows.iter().enumerate() {
+        let weight = weights[row as usize];
+        assert!((losses[lane] - weight * at(&case.output, lane)).abs() < 1e-13);
+        for unit in 0..4 {
+            let moved = |step: f64| {
+                let mut output = case.output.clone();
+                output[unit * 8 + lane] += step;
+                at(&output, lane)
+            };
+            let slope = 0.125 * weight * (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((gradient[unit * 8 + lane] - slope).abs() < 1e-8);
         }
     }
 }

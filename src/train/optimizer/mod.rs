@@ -4,11 +4,13 @@
 //! constants computed in `f64` and rounded once, and hands that to a [`RuleVisitor`] as a type: the loops over
 //! parameters know nothing of other optimizers. Clipping by value, then weight decay, then the update, as in Keras.
 
+mod further;
 mod rules;
 
 #[cfg(test)]
 mod tests;
 
+use self::further::{Further, Rule};
 use self::rules::{Adam, Descent, Momentum, Nesterov, Regulated, RmsProp};
 use crate::simd::{Element, Simd, V};
 
@@ -57,6 +59,43 @@ pub(crate) enum OptimizerKind {
         epsilon: f64,
         /// Whether the variance of the gradient is used instead of its mean square.
         centered: bool,
+    },
+    /// Adam with Nesterov's momentum (Dozat 2016); slots: m, v.
+    Nadam {
+        /// Decay of the mean gradient, in [0, 1).
+        beta_1: f64,
+        /// Decay of the mean squared gradient, in [0, 1).
+        beta_2: f64,
+        /// Added to the root.
+        epsilon: f64,
+    },
+    /// Adam with the infinity norm (Kingma and Ba 2014, section 7.1); slots: m, u.
+    Adamax {
+        /// Decay of the mean gradient, in [0, 1).
+        beta_1: f64,
+        /// Decay of the norm, in [0, 1).
+        beta_2: f64,
+        /// Added to the norm.
+        epsilon: f64,
+    },
+    /// Adagrad (Duchi et al. 2011); slots: the sum of squared gradients, from a value above 0 on.
+    Adagrad {
+        /// Added under the root.
+        epsilon: f64,
+    },
+    /// Adadelta (Zeiler 2012); slots: mean squared gradient, mean squared change.
+    Adadelta {
+        /// Decay of the averages, in [0, 1).
+        rho: f64,
+        /// Added under the roots.
+        epsilon: f64,
+    },
+    /// Lion (Chen et al. 2023); slots: momentum.
+    Lion {
+        /// Share of the momentum in the step.
+        beta_1: f64,
+        /// Decay of the momentum.
+        beta_2: f64,
     },
 }
 
@@ -116,6 +155,8 @@ impl Optimizer {
             OptimizerKind::RmsProp { momentum, centered, .. } => {
                 1 + usize::from(centered) + usize::from(momentum != 0.0)
             }
+            OptimizerKind::Adagrad { .. } | OptimizerKind::Lion { .. } => 1,
+            OptimizerKind::Nadam { .. } | OptimizerKind::Adamax { .. } | OptimizerKind::Adadelta { .. } => 2,
         }
     }
 }
@@ -166,6 +207,14 @@ pub(crate) fn with_rule<T: Element, W: RuleVisitor<T>>(
             (true, false) => visitor.visit(RmsProp::<T, true, false>::new(learning_rate, rho, momentum, epsilon)),
             (true, true) => visitor.visit(RmsProp::<T, true, true>::new(learning_rate, rho, momentum, epsilon)),
         },
+        // Always regulated, so that each is compiled once.
+        kind => {
+            let rule = Rule::new(kind, learning_rate, step);
+            match optimizer.states() {
+                1 => visitor.always(Further::<T, 1>::new(rule)),
+                _ => visitor.always(Further::<T, 2>::new(rule)),
+            }
+        }
     }
 }
 
@@ -184,6 +233,13 @@ impl<W> Regulate<W> {
         if self.decay == 0.0 && self.clipvalue.is_none() {
             return self.visitor.visit(rule);
         }
+        self.always(rule)
+    }
+
+    fn always<T: Element, R: UpdateRule<T>>(self, rule: R) -> W::Output
+    where
+        W: RuleVisitor<T>,
+    {
         let bound = self.clipvalue.unwrap_or(f64::INFINITY);
         self.visitor.visit(Regulated { rule, bound: T::from_f64(bound), decay: T::from_f64(self.decay) })
     }

@@ -95,6 +95,33 @@ fn expected(optimizer: &Optimizer, i: usize) -> f64 {
                 c = momentum * c + step;
                 w -= c;
             }
+            OptimizerKind::Nadam { beta_1, beta_2, epsilon } => {
+                let u = |t: u64| beta_1 * (1.0 - 0.5 * 0.96_f64.powf(t as f64));
+                let product: f64 = (1..=step).map(u).product();
+                a += (g - a) * (1.0 - beta_1);
+                b += (g * g - b) * (1.0 - beta_2);
+                let m = u(step + 1) * a / (1.0 - product * u(step + 1)) + (1.0 - u(step)) * g / (1.0 - product);
+                w -= lr * m / ((b / (1.0 - beta_2.powf(step as f64))).sqrt() + epsilon);
+            }
+            OptimizerKind::Adamax { beta_1, beta_2, epsilon } => {
+                a += (g - a) * (1.0 - beta_1);
+                b = (beta_2 * b).max(g.abs());
+                w -= lr * a / ((1.0 - beta_1.powf(step as f64)) * (b + epsilon));
+            }
+            OptimizerKind::Adagrad { epsilon } => {
+                a += g * g;
+                w -= lr * g / (a + epsilon).sqrt();
+            }
+            OptimizerKind::Adadelta { rho, epsilon } => {
+                a = rho * a + (1.0 - rho) * g * g;
+                let change = (b + epsilon).sqrt() * g / (a + epsilon).sqrt();
+                b = rho * b + (1.0 - rho) * change * change;
+                w -= lr * change;
+            }
+            OptimizerKind::Lion { beta_1, beta_2 } => {
+                w -= lr * (beta_1 * a + (1.0 - beta_1) * g).signum();
+                a = beta_2 * a + (1.0 - beta_2) * g;
+            }
         }
     }
     w
@@ -111,6 +138,11 @@ fn all() -> Vec<Optimizer> {
     for (momentum, centered) in [(0.0, false), (0.5, false), (0.0, true), (0.5, true)] {
         kinds.push(OptimizerKind::RmsProp { rho: 0.9, momentum, epsilon: 1e-3, centered });
     }
+    kinds.push(OptimizerKind::Nadam { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-7 });
+    kinds.push(OptimizerKind::Adamax { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-7 });
+    kinds.push(OptimizerKind::Adagrad { epsilon: 1e-3 });
+    kinds.push(OptimizerKind::Adadelta { rho: 0.9, epsilon: 1e-3 });
+    kinds.push(OptimizerKind::Lion { beta_1: 0.9, beta_2: 0.99 });
     let plain = |kind| Optimizer { kind, weight_decay: 0.0, clipvalue: None };
     let regulated = |kind| Optimizer { kind, weight_decay: 0.1, clipvalue: Some(1.5) };
     kinds.into_iter().flat_map(|kind| [plain(kind), regulated(kind)]).collect()
