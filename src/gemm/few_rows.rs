@@ -127,7 +127,7 @@ impl<T: Element> FewRows<'_, T> {
             // SAFETY: the caller's promise; so many lanes are left in the row.
             let vector = unsafe { V::<S, T>::load_first(s, from, lanes) };
             for (i, sums) in c.iter_mut().enumerate() {
-                sums[j] = V::<S, T>::splat(s, self.x[(row + i) * k + step]).mul_add(vector, sums[j]);
+                sums[j] = V::<S, T>::splat(s, self.x[(row + i) * k + step]).mul_add_in_line(vector, sums[j]);
             }
         }
     }

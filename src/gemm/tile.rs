@@ -178,7 +178,7 @@ pub(crate) unsafe fn accumulate<S: Simd, T: Element, R: Rows, K: Steps, const MR
             for (i, sums) in c.iter_mut().enumerate() {
                 let factor = V::<S, T>::splat(s, *a_k.add(a.rows.offset::<T>(i)));
                 for (sum, vector) in sums.iter_mut().zip(row) {
-                    *sum = factor.mul_add(vector, *sum);
+                    *sum = factor.mul_add_in_line(vector, *sum);
                 }
             }
         }

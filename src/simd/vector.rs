@@ -279,6 +279,12 @@ pub(crate) trait Vector: Copy + Send + Sync {
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// `c - self * b`, rounded once.
     fn neg_mul_add(self, b: Self, c: Self) -> Self;
+
+    /// [`Vector::mul_add`] for the loops of products: in line even where it is many instructions.
+    #[inline(always)]
+    fn mul_add_in_line(self, b: Self, c: Self) -> Self {
+        self.mul_add(b, c)
+    }
     /// `self < b ? self : b`, so `b` where either is NaN.
     fn min(self, b: Self) -> Self;
     /// `self > b ? self : b`, so `b` where either is NaN.

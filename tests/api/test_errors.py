@@ -239,11 +239,11 @@ OTHERS = {
     "no loss": (lambda: model().compile("sgd"), "loss must be given. Received: loss=None"),
     "unknown loss": (
         lambda: model().compile("sgd", "mean"),
-        "loss must be an object of that kind or one of binary_crossentropy, categorical_crossen",
+        "loss must be an object of that kind or one of binary_crossentropy, binary_focal_crossen",
     ),
     "unknown optimizer": (
         lambda: model().compile("sgdd", "mse"),
-        "optimizer must be an object of that kind or one of adam, adamw, rmsprop, sgd. Received",
+        "optimizer must be an object of that kind or one of adadelta, adagrad, adam, adamax, ad",
     ),
     "unknown metric": (
         lambda: model().compile("sgd", "mse", metrics=["accuracyy"]),

@@ -210,7 +210,7 @@ def test_new_losses_train_alike_in_both_engines(loss, kind):
         model.compile(df.optimizers.Nadam(0.01), loss)
         model._stepwise_only = stepwise
         model.fit(x, y, epochs=3, batch_size=16, verbose=0)
-        assert (type(model.trainer()).__name__ == "Stepwise") == stepwise
+        assert (type(model.trainer()).__name__ == "Stepwise") == stepwise, model.training_obstacle
         found.append(model.predict(x))
     np.testing.assert_allclose(*found, atol=2e-5)
 

@@ -173,7 +173,7 @@ impl Optimizer {
                 is_fused::<T, R>()
             }
         }
-        with_rule::<T, _>(self, 0.0, 1, Ask)
+        with_rule::<T, _>(self, 1.0, 1, Ask)
     }
 }
 
