@@ -32,7 +32,10 @@ class Configurable(Attributed):
         own = cls.__module__.startswith("dropfast.") and not cls.__name__.startswith("_")
         # A model inside a model's file would be one more way to claim memory.
         if own and cls.kind != "model":
-            _registry[f"{cls.kind}.{cls.__name__}"] = cls
+            name = f"{cls.kind}.{cls.__name__}"
+            if _registry.get(name, cls).__module__ != cls.__module__:
+                raise TypeError(f"{name} is the name of a class of {_registry[name].__module__}")
+            _registry[name] = cls
             cls.checked_by = cls
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from dropfast.arrays import Array
 from dropfast.sklearn import conformal, scores, steps
 from dropfast.sklearn.base import BaseMLP, _is_stochastic
 from dropfast.sklearn.guard import unchanged_on_error
-from dropfast.sklearn.losses import GaussianNLL, LogPoisson, Quantile
+from dropfast.sklearn.losses import LogPoisson
 from dropfast.sklearn.rows import Rows
 
 _LOSSES = ("squared_error", "poisson", "absolute_error", "huber", "quantile", "gaussian_nll")
@@ -140,9 +140,6 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
             targets = np.ascontiguousarray(y.reshape(len(y), -1), self._dtype)
         if not np.isfinite(targets).all():
             raise ValueError(f"y must be finite in {self._dtype}. Received: a larger value")
-        if self.loss == "gaussian_nll":
-            # As many columns as the network answers with; the loss reads the first half.
-            return np.hstack([targets, np.zeros_like(targets)])
         return targets
 
     def _head(self) -> tuple[int, str, Any]:
@@ -151,8 +148,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseMLP):
             "poisson": LogPoisson,
             "absolute_error": losses.MeanAbsoluteError,
             "huber": lambda: losses.Huber(float(self.delta)),
-            "quantile": lambda: Quantile(self.quantile),
-            "gaussian_nll": GaussianNLL,
+            "quantile": lambda: losses.Quantile([float(self.quantile)]),
+            "gaussian_nll": losses.GaussianNLL,
         }[self.loss]()
         units = self._columns * (2 if self.loss == "gaussian_nll" else 1)
         return units, "linear", found
