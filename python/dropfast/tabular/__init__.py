@@ -20,5 +20,12 @@ except ModuleNotFoundError as error:
 
 from dropfast.tabular.encoder import TableEncoder
 from dropfast.tabular.estimators import TabularMLPClassifier, TabularMLPRegressor
+from dropfast.tabular.tabm import TabMClassifier, TabMRegressor
 
-__all__ = ["TableEncoder", "TabularMLPClassifier", "TabularMLPRegressor"]
+__all__ = [
+    "TabMClassifier",
+    "TabMRegressor",
+    "TableEncoder",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
+]

@@ -1,8 +1,8 @@
 """Layer 7: networks for tables: an encoder, and an ensemble of networks trained on its columns.
 
-The recipe follows RealMLP (Holzmüller, Grinsztajn and Steinwart 2024) with what the native engine
-has: robust scaling and smooth clipping, standardised and clamped targets, label smoothing, decayed
-weights, a learning rate and a dropout rate that fall to zero, the best epoch kept.
+The recipe follows RealMLP (Holzmüller, Grinsztajn and Steinwart 2024): robust scaling and smooth
+clipping, standardised and clamped targets, label smoothing, decayed weights, a learning rate and a
+dropout rate that fall to zero, the best epoch kept.
 """
 
 from __future__ import annotations
@@ -14,34 +14,49 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from threadpoolctl import threadpool_limits
 
-from dropfast import activations, layers, optimizers, schedules
+from dropfast import activations
 from dropfast.arrays import Array
-from dropfast.callbacks import EarlyStopping
-from dropfast.models import Sequential
+from dropfast.sklearn import conformal
 from dropfast.sklearn.guard import threads, unchanged_on_error
+from dropfast.tabular import fitting
 from dropfast.tabular.encoder import TableEncoder
+from dropfast.tabular.shapes import SCHEDULES
 
 _SHARE = [Interval(Real, 0, 1, closed="left")]
 _COUNT = [Interval(Integral, 1, None, closed="left")]
+_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
+_SHAPE = [StrOptions(set(SCHEDULES))]
 
 
-class TabularMLP(BaseEstimator, metaclass=ABCMeta):
+class TableEstimator(BaseEstimator, metaclass=ABCMeta):
     """Base of the estimators; see `dropfast.tabular.TabularMLPClassifier`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", *_COUNT],
         "activation": [StrOptions(set(activations.NAMES) - {"softmax"})],
+        "n_members": _COUNT,
+        "embedding": [StrOptions({"periodic", "piecewise_linear"}), None],
+        "scaling_layer": ["boolean"],
+        "parametric_activation": ["boolean"],
         "dropout": _SHARE,
+        "dropout_schedule": _SHAPE,
+        "label_smoothing": _SHARE,
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "learning_rate_schedule": _SHAPE,
+        "learning_rate_factors": [dict, None],
+        "weight_decay": _NOT_NEGATIVE,
+        "weight_decay_schedule": _SHAPE,
         "batch_size": [StrOptions({"auto"}), *_COUNT],
         "max_iter": _COUNT,
+        "n_iter_no_change": [*_COUNT, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "bagging": ["boolean"],
         "n_models": _COUNT,
         "periodic": [Interval(Integral, 0, None, closed="left")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
@@ -51,44 +66,19 @@ class TabularMLP(BaseEstimator, metaclass=ABCMeta):
         "verbose": ["verbose"],
     }
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (256, 256),
-        activation: str = "silu",
-        *,
-        dropout: float = 0.15,
-        learning_rate_init: float = 0.003,
-        weight_decay: float = 0.01,
-        batch_size: int | str = "auto",
-        max_iter: int = 100,
-        validation_fraction: float = 0.15,
-        n_models: int = 1,
-        periodic: int = 0,
-        categorical_features: Any = "from_dtype",
-        max_categories: int = 100,
-        random_state: Any = None,
-        n_threads: int | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.dropout = dropout
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.n_models = n_models
-        self.periodic = periodic
-        self.categorical_features = categorical_features
-        self.max_categories = max_categories
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Store the arguments of `__init__` as they are."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     @abstractmethod
     def _prepare(self, y: Any) -> Array:
         """Checked y as the loss takes it; what is needed to go back is stored."""
+
+    @abstractmethod
+    def _checked(self, y: Any) -> Array:
+        """Y of rows to calibrate with, of the kind that `fit` saw."""
 
     @abstractmethod
     def _head(self) -> tuple[int, str, Any]:
@@ -97,6 +87,24 @@ class TabularMLP(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _strata(self, targets: Array) -> Array | None:
         """Classes whose shares held-out rows keep."""
+
+    @abstractmethod
+    def _conformity(self, answers: Array, targets: Array) -> Array:
+        """How far answers are from targets, a row; larger is worse."""
+
+    def _smoothing(self) -> float:
+        """Share of a target that is spread over all classes."""
+        return 0.0
+
+    def _of_parts(self) -> bool:
+        """Whether the network has what the native engine has not."""
+        return bool(
+            self.embedding is not None
+            or self.scaling_layer
+            or self.parametric_activation
+            or self.learning_rate_factors
+            or (self.weight_decay and self.weight_decay_schedule != "constant")
+        )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
@@ -121,11 +129,33 @@ class TabularMLP(BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a parameter or the data is not accepted; the estimator is as it was.
         """
-        with unchanged_on_error(self), threads(self.n_threads):
+        with unchanged_on_error(self), threads(self.n_threads), threadpool_limits(self.n_threads):
             self._fit(X, y, sample_weight)
         return self
 
+    def _check_parameters(self) -> None:
+        """What single constraints don't say."""
+        for name, value in (self.learning_rate_factors or {}).items():
+            if name not in fitting.FACTORS:
+                raise ValueError(
+                    f"learning_rate_factors must have keys of {sorted(fitting.FACTORS)}. "
+                    f"Received: {name!r}"
+                )
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0.0:
+                raise ValueError(
+                    "learning_rate_factors must hold numbers of at least 0. "
+                    f"Received: {name}={value!r}"
+                )
+        given = self.hidden_layer_sizes
+        for units in given if hasattr(given, "__iter__") else [given]:
+            if isinstance(units, bool) or not isinstance(units, Integral) or units < 1:
+                raise ValueError(
+                    "hidden_layer_sizes must hold positive integers. "
+                    f"Received: hidden_layer_sizes={given!r}"
+                )
+
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> None:
+        self._check_parameters()
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(np.iinfo(np.int32).max, size=self.n_models)]
         encoder = TableEncoder(
@@ -152,76 +182,104 @@ class TabularMLP(BaseEstimator, metaclass=ABCMeta):
             self.feature_names_in_ = np.array(encoder.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        fitted = [self._member(x, targets, weights, seed) for seed in seeds]
+        splits = [
+            fitting.Split(x, targets, weights, train, aside, encoder.numeric)
+            for train, aside in self._splits(targets, seeds)
+        ]
+        fitted = [self._member(*pair) for pair in zip(splits, seeds, strict=True)]
         self.models_ = [model for model, _ in fitted]
         self.validation_loss_curves_ = [curve for _, curve in fitted]
         self.best_iters_ = [int(np.argmin(curve)) + 1 for curve in self.validation_loss_curves_]
+        if hasattr(self, "calibration_scores_"):
+            del self.calibration_scores_
+        if len(targets) >= 4:
+            self._calibrate(
+                [
+                    (model.predict(x[split.aside]), targets[split.aside])
+                    for model, split in zip(self.models_, splits, strict=True)
+                ]
+            )
 
-    def _member(
-        self, x: Array, targets: Array, weights: Array | None, seed: int
-    ) -> tuple[Sequential, list[float]]:
+    def _calibrate(self, pairs: list[tuple[Array, Array]]) -> None:
+        """Learn from answers and targets of rows held out how far answers are off."""
+        found = [self._conformity(np.asarray(a, np.float64), y) for a, y in pairs]
+        self.calibration_scores_ = np.sort(np.concatenate(found))
+
+    def calibrate(self, X: Any, y: Any) -> Any:
+        """Learn from rows that `fit` did not see how far predictions are off.
+
+        `fit` does it by itself with the rows that each network held out. Those have chosen the best
+        epoch, and their answers are those of one network: mostly a little too cautious for several.
+
+        Parameters
+        ----------
+        X, y
+            Some hundred rows of the kind that will be predicted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the data is not accepted; the calibration is as it was.
+        """
+        check_is_fitted(self)
+        answers, targets = self._answers(X), self._checked(y)
+        if len(answers) != len(targets):
+            raise ValueError(
+                f"y must have as many rows as X, {len(answers)}. Received: {len(targets)} rows"
+            )
+        self._calibrate([(answers, targets)])
+        return self
+
+    def _limit(self, coverage: float) -> float:
+        check_is_fitted(self)
+        return float(conformal.threshold(conformal.scores_of(self), coverage))
+
+    def _member(self, split: fitting.Split, seed: int) -> tuple[Any, list[float]]:
         """One network, trained on its own share of the rows."""
-        train, aside = self._split(targets, seed)
-        size = self._batch_rows(len(train))
-        steps = -(-len(train) // size) * self.max_iter
-        units, activation, loss = self._head()
-        given = self.hidden_layer_sizes
-        hidden = [int(size) for size in (given if hasattr(given, "__iter__") else [given])]
-        rate: Any = self.dropout
-        if rate:
-            rate = schedules.Cosine(float(rate), 0.0, over=self.max_iter)
-        stack: list[Any] = []
-        for width in hidden:
-            stack.append(layers.Dense(width, self.activation, kernel_initializer="he_normal"))
-            if rate:
-                stack.append(layers.Dropout(rate))
-        stack.append(layers.Dense(units, activation))
-        model = Sequential(stack, seed=seed)
-        decay = optimizers.schedules.CosineDecay(float(self.learning_rate_init), steps)
-        optimizer = optimizers.AdamW(decay, float(self.weight_decay), beta_2=0.95)
-        model.compile(optimizer, loss)
-        held_out: tuple[Array, ...] = (x[aside], targets[aside])
-        if weights is not None:
-            held_out = (*held_out, weights[aside])
-        best = EarlyStopping("val_loss", patience=self.max_iter, restore_best_weights=True)
+        size = self._batch_rows(len(split.train))
+        made = fitting.of_parts if self._of_parts() else fitting.native
         try:
-            history = model.fit(
-                x[train],
-                targets[train],
-                batch_size=size,
-                epochs=self.max_iter,
-                verbose=2 if self.verbose else 0,
-                validation_data=held_out,
-                sample_weight=None if weights is None else weights[train],
-                callbacks=[best],
-            ).history
+            return made(self, split, size, seed, self._head())
         except FloatingPointError as error:
             raise ValueError(
                 "training diverged: lower learning_rate_init. "
                 f"Received: learning_rate_init={self.learning_rate_init}"
             ) from error
-        curve: list[float] = history["val_loss"]
-        if int(np.argmin(curve)) + 1 < len(curve) and best.best_weights is not None:
-            model.set_weights(best.best_weights)
-        return model, curve
 
-    def _split(self, targets: Array, seed: int) -> tuple[Array, Array]:
-        count = len(targets)
+    def _splits(self, targets: Array, seeds: list[int]) -> list[tuple[Array, Array]]:
+        """Rows to train on and rows held out, of each network."""
+        count, numbers = len(targets), np.arange(len(targets))
         if count < 4:
-            return np.arange(count), np.arange(count)
+            return [(numbers, numbers)] * len(seeds)
         strata = self._strata(targets)
+        rarest = count if strata is None else np.unique(strata, return_counts=True)[1].min()
+        if self.bagging:
+            if not 2 <= len(seeds) <= count:
+                raise ValueError(
+                    "n_models must be from 2 to the number of samples for bagging=True. "
+                    f"Received: n_models={len(seeds)} for {count} samples"
+                )
+            stratified = strata is not None and rarest >= len(seeds)
+            kind = StratifiedKFold if stratified else KFold
+            folds = kind(len(seeds), shuffle=True, random_state=seeds[0])
+            return list(folds.split(numbers, strata if stratified else None))
+        aside = int(np.ceil(self.validation_fraction * count))
         if strata is not None:
-            counts = np.unique(strata, return_counts=True)[1]
-            aside = int(np.ceil(self.validation_fraction * count))
-            if counts.min() < 2 or len(counts) > min(aside, count - aside):
+            classes = len(np.unique(strata))
+            if rarest < 2 or classes > min(aside, count - aside):
                 strata = None
-        train, aside_rows = train_test_split(
-            np.arange(count),
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=strata,
-        )
-        return train, aside_rows
+        return [
+            tuple(
+                train_test_split(
+                    numbers, test_size=self.validation_fraction, random_state=seed, stratify=strata
+                )
+            )
+            for seed in seeds
+        ]
 
     def _batch_rows(self, count: int) -> int:
         if not isinstance(self.batch_size, str):
@@ -233,7 +291,7 @@ class TabularMLP(BaseEstimator, metaclass=ABCMeta):
         """Mean of the networks' outputs, float64."""
         check_is_fitted(self)
         x = self.encoder_.transform(X)
-        with threads(self.n_threads):
+        with threads(self.n_threads), threadpool_limits(self.n_threads):
             answers = [model.predict(x).astype(np.float64) for model in self.models_]
         return np.asarray(np.mean(answers, axis=0))
 

@@ -42,6 +42,8 @@ class TableEncoder:
         Columns, in the order of `fit`.
     columns
         Number of columns of what `transform` returns.
+    numeric
+        Which of those hold the values of numeric columns.
     """
 
     def __init__(
@@ -78,10 +80,13 @@ class TableEncoder:
         # Periods from the whole range of a scaled column down to a few hundredths of it.
         self._frequencies = random.normal(size=(numbers, self.periodic)) * 2.0
         self._phases = random.uniform(0.0, 2.0 * np.pi, size=(numbers, self.periodic))
-        self.columns = self.transform(X, _rows=1).shape[1]
+        widths = [plan.width for plan in self._plans]
+        kept = [type(plan) is _Numbers and plan.factor > 0.0 for plan in self._plans]
+        self.numeric = (np.cumsum(widths) - widths)[kept]
+        self.columns = sum(widths) + numbers * self.periodic
         return self
 
-    def transform(self, X: Any, _rows: int | None = None) -> Array:
+    def transform(self, X: Any) -> Array:
         """Rows as float32 [n, columns].
 
         Raises
@@ -90,8 +95,6 @@ class TableEncoder:
             If a column is missing, or a numeric one holds something else or an infinity.
         """
         columns = self._in_order(X)
-        if _rows is not None:
-            columns = [column[:_rows] for column in columns]
         parts, numbers = [], []
         for plan, column in zip(self._plans, columns, strict=True):
             found = plan.transform(column)
@@ -148,6 +151,7 @@ class _Numbers:
             low, high = np.quantile(known, [0.25, 0.75])
             spread = high - low if high > low else (known.max() - known.min()) / 2.0
             self.factor = float(1.0 / spread) if spread > 0.0 else 0.0
+        self.width = 2 if self.missing else 1
 
     def transform(self, column: Array) -> NDArray[np.float64]:
         values = self._read(column)
@@ -175,6 +179,7 @@ class _Categories:
         values, counts = np.unique(_text(column), return_counts=True)
         order = np.argsort(-counts, kind="stable")[:most]
         self.values = np.sort(values[order])
+        self.width = 1 if len(self.values) == 2 else len(self.values)
 
     def transform(self, column: Array) -> NDArray[np.float64]:
         text = _text(column)

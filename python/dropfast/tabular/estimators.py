@@ -4,38 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
-
-from dropfast import losses
-from dropfast.arrays import Array
-from dropfast.tabular.base import TabularMLP
-
-# Share of the target that is spread over all classes; RealMLP's.
-_SMOOTHING = 0.1
+from dropfast.tabular.targets import TableClassifier, TableRegressor
 
 
-class TabularMLPClassifier(ClassifierMixin, TabularMLP):
+class TabularMLPClassifier(TableClassifier):
     """Multilayer perceptron for tables with numbers, categories and missing values.
+
+    Without an embedding, a scaling layer, parametric activations, learning-rate factors and a
+    schedule of the weight decay, the native engine trains it; else NumPy does.
 
     Parameters
     ----------
     hidden_layer_sizes, activation
         Units of the hidden layers; their activation.
-    dropout
-        Probability to drop a hidden unit in the first epoch; it falls to 0 along a cosine.
-    learning_rate_init
-        Learning rate of the first step; it falls to 0 along a cosine.
-    weight_decay
-        Share by which weights shrink in each step, times the learning rate.
+    embedding
+        What a numeric column becomes: None for itself; "periodic" for itself and a trained linear
+        function of trained cosines (PBLD); "piecewise_linear" for trained functions that bend at
+        its quantiles.
+    scaling_layer
+        Whether each input has a trained factor.
+    parametric_activation
+        Whether each hidden unit has a trained share of its activation.
+    dropout, dropout_schedule
+        Probability to drop a hidden unit at first, and how it moves: "constant", or falling to 0
+        as "cosine", "flat_cosine" (in the second half), "linear", or "coslog4" (four waves).
+    label_smoothing
+        Share of a target that is spread over all classes; classifiers alone.
+    learning_rate_init, learning_rate_schedule
+        Largest learning rate, and how it moves.
+    learning_rate_factors
+        Factors of "scale", "embedding", "activation" and "bias"; those that are not given are 1.
+        RealMLP has 6, .1, .1 and .1.
+    weight_decay, weight_decay_schedule
+        Share by which weights shrink in each step, times the learning rate; and how it moves.
     batch_size
         Rows of a batch; "auto" is between 32 and 256, for about twenty steps an epoch.
-    max_iter
-        Number of epochs. The weights kept are those of the epoch with the least validation loss.
+    max_iter, n_iter_no_change
+        Number of epochs; after how many without a lower validation loss it ends (None for never).
+        The weights kept are those of the epoch with the least validation loss.
     validation_fraction
         Share of the samples that is held out for that; each network draws its own.
+    bagging
+        Whether the `n_models` networks hold out one part each of a partition of the samples.
     n_models
         Number of networks whose answers are averaged.
     periodic
@@ -60,6 +70,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         The networks; what turns tables into their inputs.
     validation_loss_curves_, best_iters_
         Validation losses of each network, and the epochs kept.
+    calibration_scores_
+        How far answers were off on the rows held out, sorted: what `predict_set` and
+        `predict_interval` go by.
 
     Examples
     --------
@@ -73,33 +86,43 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     >>> model = TabularMLPClassifier(32, max_iter=40, categorical_features=[0], random_state=0)
     >>> model.fit(table, y).score(table, y) > 0.9
     True
+    >>> model.predict_set(table[:1], coverage=0.9).shape
+    (1, 2)
     """
 
-    def _prepare(self, y: Any) -> Array:
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        return labels.astype(np.int64)
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (256, 256),
+        activation: str = "silu",
+        *,
+        embedding: str | None = None,
+        scaling_layer: bool = False,
+        parametric_activation: bool = False,
+        dropout: float = 0.15,
+        dropout_schedule: str = "cosine",
+        label_smoothing: float = 0.1,
+        learning_rate_init: float = 0.003,
+        learning_rate_schedule: str = "cosine",
+        learning_rate_factors: dict[str, float] | None = None,
+        weight_decay: float = 0.01,
+        weight_decay_schedule: str = "constant",
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        n_iter_no_change: int | None = None,
+        validation_fraction: float = 0.15,
+        bagging: bool = False,
+        n_models: int = 1,
+        periodic: int = 0,
+        categorical_features: Any = "from_dtype",
+        max_categories: int = 100,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self._keep(locals())
 
-    def _head(self) -> tuple[int, str, Any]:
-        loss = losses.SparseCategoricalCrossentropy(label_smoothing=_SMOOTHING)
-        # A second unit where there is one class: softmax over one has nothing to learn.
-        return max(len(self.classes_), 2), "softmax", loss
 
-    def _strata(self, targets: Array) -> Array | None:
-        return targets
-
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities (n_samples, n_classes)."""
-        answers = self._answers(X)
-        return np.ones((len(answers), 1)) if len(self.classes_) == 1 else answers
-
-    def predict(self, X: Any) -> Array:
-        """The most probable class of each sample."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-
-class TabularMLPRegressor(RegressorMixin, TabularMLP):
+class TabularMLPRegressor(TableRegressor):
     """Multilayer perceptron for tables with numbers, categories and missing values.
 
     Targets are standardised, and predictions don't leave the range of the targets of `fit`.
@@ -112,27 +135,40 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
     >>> x = np.random.default_rng(0).normal(size=(400, 3))
     >>> x[::10, 2] = np.nan  # missing values
     >>> y = x[:, 0] * np.abs(x[:, 1])
-    >>> TabularMLPRegressor(64, max_iter=60, random_state=0).fit(x, y).score(x, y) > 0.5
+    >>> model = TabularMLPRegressor(64, max_iter=60, random_state=0).fit(x, y)
+    >>> model.score(x, y) > 0.5
+    True
+    >>> low, high = model.predict_interval(x, coverage=0.8)
+    >>> bool((low < high).all())
     True
     """
 
-    def _prepare(self, y: Any) -> Array:
-        y = column_or_1d(y, warn=True).astype(np.float64)
-        if len(y) and not np.isfinite(y).all():
-            raise ValueError("Input y contains NaN or infinity. Received: y that is not finite")
-        self._center, spread = float(y.mean()), float(y.std())
-        self._spread = spread if spread > 0.0 else 1.0
-        self._low, self._high = float(y.min()), float(y.max())
-        scaled: Array = ((y - self._center) / self._spread).astype(np.float32)[:, None]
-        return scaled
-
-    def _head(self) -> tuple[int, str, Any]:
-        return 1, "linear", losses.MeanSquaredError()
-
-    def _strata(self, targets: Array) -> Array | None:
-        return None
-
-    def predict(self, X: Any) -> Array:
-        """Predictions (n_samples,)."""
-        answers = self._answers(X)[:, 0] * self._spread + self._center
-        return np.asarray(np.clip(answers, self._low, self._high))
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (256, 256),
+        activation: str = "silu",
+        *,
+        embedding: str | None = None,
+        scaling_layer: bool = False,
+        parametric_activation: bool = False,
+        dropout: float = 0.15,
+        dropout_schedule: str = "cosine",
+        learning_rate_init: float = 0.003,
+        learning_rate_schedule: str = "cosine",
+        learning_rate_factors: dict[str, float] | None = None,
+        weight_decay: float = 0.01,
+        weight_decay_schedule: str = "constant",
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        n_iter_no_change: int | None = None,
+        validation_fraction: float = 0.15,
+        bagging: bool = False,
+        n_models: int = 1,
+        periodic: int = 0,
+        categorical_features: Any = "from_dtype",
+        max_categories: int = 100,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self._keep(locals())
