@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dropfast import layers, optimizers, regularizers
 from dropfast.arrays import Array
 from dropfast.models import Sequential
-from dropfast.sklearn import lbfgs, parameters, steps, stochastic
+from dropfast.sklearn import frames, lbfgs, parameters, steps, stochastic
 from dropfast.sklearn.guard import threads, unchanged_on_error
 from dropfast.sklearn.rows import Rows, hold_out
 
@@ -104,7 +104,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         ----------
         X
             Features (n_samples, n_features), dense or sparse, finite; scale them to about unit
-            variance. The network computes in float32 where X is float32, else in float64.
+            variance. Columns of a frame that are categories or text become one-hot. The network
+            computes in float32 where X is float32, else in float64.
         y
             Targets (n_samples,) or (n_samples, n_outputs).
         sample_weight
@@ -169,16 +170,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         self, X: Any, y: Any, sample_weight: ArrayLike | None, first: bool, incremental: bool
     ) -> Rows:
         """Checked data."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            dtype=(np.float64, np.float32),
-            multi_output=True,
-            y_numeric=self._numeric(),
-            reset=first,
-        )
+        X, y = self._table(first, X, y)
         if first:
             self._dtype = X.dtype.name
         y = self._prepare(y, first, incremental)
@@ -194,18 +186,26 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
                 f"Received: X_val={type(X).__name__}, y_val={type(y).__name__}"
             )
         given = X
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            dtype=(np.float64, np.float32),
-            multi_output=True,
-            y_numeric=self._numeric(),
-            reset=False,
-        )
+        X, y = self._table(False, X, y)
         y = self._prepare(y, False, True)
         return self._weighted(X, y, sample_weight, "sample_weight_val", given)
+
+    def _table(self, first: bool, *data: Any) -> Any:
+        """X, and y if it is given, checked by scikit-learn; categorical columns one-hot."""
+        if first:
+            self._categories = frames.categories_of(data[0])
+        settings: dict[str, Any] = {"dtype": (np.float64, np.float32)}
+        settings["accept_sparse"] = ["csr", "csc"]
+        if len(data) == 2:
+            settings |= {"multi_output": True, "y_numeric": self._numeric()}
+        if self._categories is None:
+            return validate_data(self, *data, reset=first, **settings)
+        frames.require(data[0])
+        # What the estimator knows of its features is the frame's columns, not what they become.
+        validate_data(self, data[0], reset=first, skip_check_array=True)
+        x = frames.encoded(data[0], self._categories)
+        check = check_array if len(data) == 1 else check_X_y
+        return check(x, *data[1:], estimator=self, **settings)
 
     def _weighted(
         self, X: Any, y: Array, sample_weight: ArrayLike | None, name: str, given: Any = None
@@ -380,13 +380,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     def _features(self, X: Any) -> Any:
         """Features for a prediction."""
         check_is_fitted(self)
-        return validate_data(
-            self,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=(np.float64, np.float32),
-            reset=False,
-        )
+        return self._table(False, X)
 
     def _answers(self, X: Any) -> Array:
         """Outputs of the network without dropout."""

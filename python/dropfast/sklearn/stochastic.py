@@ -200,7 +200,9 @@ class Training:
             return -loss
         probe = copy.copy(estimator)
         if rows.given is None:
+            # Rows that were held out of X are numbers by now.
             vars(probe).pop("feature_names_in_", None)
+            probe._categories, probe.n_features_in_ = None, rows.x.shape[1]
         scorer = check_scoring(probe, estimator.scoring)
         x = rows.x if rows.given is None else rows.given
         more = {} if rows.weights is None else {"sample_weight": rows.weights}
