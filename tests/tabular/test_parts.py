@@ -129,8 +129,10 @@ def test_piecewise_linear_is_a_line_at_first_and_bends_at_edges():
 
 
 def test_edges_of_constant_and_repeated_columns():
-    x = np.stack([np.zeros(20), np.repeat([1.0, 2.0], 10)], axis=1)
-    constant, two = quantile_edges(x, 8)
+    close = np.append(np.linspace(0.0, 1e-9, 19), 1.0)
+    x = np.stack([np.zeros(20), np.repeat([1.0, 2.0], 10), close], axis=1)
+    constant, two, narrow = quantile_edges(x, 8)
+    assert np.diff(narrow).min() >= 1e-3
     assert constant.tolist() == [-0.5, 0.5]
     assert two[0] == 1.0
     assert two[-1] == 2.0

@@ -155,11 +155,13 @@ class PiecewiseLinear(Embedding):
         self.low = np.zeros((count, bins, 1), dtype)
         # Bins that a column has not have no width, and are 0 for every value.
         self.inverse = np.zeros((count, bins, 1), dtype)
-        self.open_low, self.open_high = np.zeros((2, count, bins, 1), bool)
+        # The outer bins go on for ever.
+        self.floor = np.zeros_like(self.low)
+        self.ceiling = np.ones_like(self.low)
         for i, edge in enumerate(edges):
             self.low[i, : len(edge) - 1, 0] = edge[:-1]
             self.inverse[i, : len(edge) - 1, 0] = 1.0 / np.diff(edge)
-            self.open_low[i, 0] = self.open_high[i, len(edge) - 2] = True
+            self.floor[i, 0], self.ceiling[i, len(edge) - 2] = -np.inf, np.inf
         start = random.uniform(-1.0, 1.0, (2, count, width, 1)).astype(dtype)
         self.slope, self.bias = (Parameter(array, rate, 0.0) for array in start)
         self.kernel = Parameter(np.zeros((count, width, bins), dtype), rate, 0.0)
@@ -167,9 +169,8 @@ class PiecewiseLinear(Embedding):
     def embed(self, x: Array) -> Array:
         """Shares of each bin that lie below the value, times its slopes."""
         share = (x[:, None] - self.low) * self.inverse
-        inside = (self.open_low | (share > 0.0)) & (self.open_high | (share < 1.0))
-        code = np.where(inside, share, (share >= 1.0).astype(x.dtype))
-        self._x = x, code, inside
+        code = np.clip(share, self.floor, self.ceiling)
+        self._x = x, code, code == share
         made = np.matmul(self.kernel.value, code)
         return np.asarray(x[:, None] * self.slope.value + self.bias.value + made)
 
@@ -183,10 +184,21 @@ class PiecewiseLinear(Embedding):
         return np.asarray((back * inside).sum(axis=1) + (grad * self.slope.value).sum(axis=1))
 
 
+# Bins are no narrower than this share of a column's range: what lies beyond the outer ones is
+# measured in their widths.
+_NARROWEST = 1e-3
+
+
 def quantile_edges(x: Array, bins: int) -> list[Array]:
     """Edges of at most `bins` bins a column, at its quantiles; at least one bin."""
     found = []
     for column in np.asarray(x, np.float64).T:
         edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1)))
-        found.append(edges if len(edges) > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5]))
+        least = max(_NARROWEST * (edges[-1] - edges[0]), 1e-6)
+        kept = [edges[0]]
+        for edge in edges[1:]:
+            if edge - kept[-1] >= least:
+                kept.append(edge)
+        one = len(kept) == 1
+        found.append(np.array([edges[0] - 0.5, edges[0] + 0.5] if one else kept))
     return found
