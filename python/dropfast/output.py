@@ -6,6 +6,7 @@ Training is worth more than its log: what a stream can't take is replaced or lef
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -26,6 +27,16 @@ def watched(stream: Any) -> bool:
         return bool(looks())
     except (OSError, ValueError):
         return False
+
+
+def columns(stream: Any) -> int | None:
+    """How many characters a line of a terminal has; None for what is no terminal."""
+    if not watched(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
 
 
 def printable(text: str, stream: Any) -> str:

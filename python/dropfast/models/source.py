@@ -45,6 +45,12 @@ class Source:
         self.rows = None if data is None else len(data[0])
         self.steps = None if data is None else -(-len(data[0]) // batch_size)
 
+    def rows_in(self, steps: int | None) -> int | None:
+        """How many rows an epoch has, of so many batches where that is given; None if unknown."""
+        if steps is None or self.rows is None:
+            return self.rows
+        return steps * self.batch_size
+
     def batches(self) -> Iterator[Any]:
         """The batches of an epoch; one that was taken for building comes first."""
         while self.first:
