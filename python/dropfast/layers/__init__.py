@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dropfast.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from dropfast.layers.activity_regularization import ActivityRegularization
 from dropfast.layers.alpha_dropout import AlphaDropout
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.batch_normalization import BatchNormalization
@@ -48,6 +49,7 @@ from dropfast.layers.spatial_dropout import (
 __all__ = [
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AlphaDropout",
     "Average",

@@ -51,6 +51,8 @@ class Passage:
         Whatever `forward` keeps for `gradient`.
     gradients
         Gradients of the layer's weights by name; `gradient` fills it.
+    activity
+        The output, where the layer has an ``activity_regularizer``.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Passage:
     linear: bool = False
     saved: Any = None
     gradients: dict[str, Array] = field(default_factory=dict)
+    activity: Array | None = None
 
     def drawing_key(self) -> Key:
         """The key of a passage that draws.
@@ -128,6 +131,8 @@ class Layer(Configurable):
     moving = frozenset({"built", "gradients"})
     # Whether it takes a list of tensors.
     merges: ClassVar[bool] = False
+    # A penalty on outputs, of the mean row.
+    activity_regularizer: regularizers.Regularizer | None = None
 
     def __init__(
         self,

@@ -27,6 +27,8 @@ class Dense(Layer):
         Initial values.
     kernel_regularizer, bias_regularizer
         Penalties added to the loss.
+    activity_regularizer
+        Penalty on the outputs, of the mean row; models with one train layer by layer.
     kernel_constraint, bias_constraint
         What the weights are forced back to after every step.
 
@@ -65,7 +67,7 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
-        *,
+        activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
         **kwargs: Any,
@@ -78,6 +80,9 @@ class Dense(Layer):
         self.bias_initializer = named("bias_initializer", initializers.get, bias_initializer)
         self.kernel_regularizer = named("kernel_regularizer", regularizers.get, kernel_regularizer)
         self.bias_regularizer = named("bias_regularizer", regularizers.get, bias_regularizer)
+        self.activity_regularizer = named(
+            "activity_regularizer", regularizers.get, activity_regularizer
+        )
         self.kernel_constraint = named("kernel_constraint", constraints.get, kernel_constraint)
         self.bias_constraint = named("bias_constraint", constraints.get, bias_constraint)
         self.kernel: Array
@@ -144,7 +149,7 @@ class Dense(Layer):
     def native(self, input_shape: Shape) -> dict[str, Any] | None:
         """A "dense" of the native network, where that knows the constraints."""
         known = type(self.activation) is activations.Function and exact(self.activation)
-        if len(input_shape) != 2 or not known:
+        if len(input_shape) != 2 or not known or self.activity_regularizer is not None:
             return None
         described = {
             "kind": "dense",

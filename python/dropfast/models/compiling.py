@@ -23,6 +23,7 @@ from dropfast.models.predicting import Predicting
 from dropfast.models.stack import NotReadyError
 from dropfast.training.engine import Engine
 from dropfast.training.exact import why_not
+from dropfast.training.folded import _Folded, _FoldedMetric, folded
 from dropfast.training.plan import features
 from dropfast.training.several import _Several
 
@@ -159,6 +160,8 @@ class Compiled(Predicting):
         if self._several is None and self._built is not None:
             given = self._losses, self._loss_weights
             self._several = several(self._built, self._loss, *given)
+        if self._several is None and self._built is not None:
+            return folded(self._loss, self._built.columns_out.shape)
         return self._loss if self._several is None else self._several
 
     @property
@@ -175,7 +178,11 @@ class Compiled(Predicting):
             units = features(self.plan.columns_out.shape)
             found: dict[str, metrics.Metric] = {}
             for i, name in enumerate(wanted):
-                metric = metrics.for_loss(name, self.loss, units)
+                if isinstance(loss, _Folded):
+                    inner = metrics.for_loss(name, loss.loss, loss.shape[-1])
+                    metric: metrics.Metric = _FoldedMetric(loss, inner)
+                else:
+                    metric = metrics.for_loss(name, loss, units)
                 if metric.name in found and i >= len(_plain(self._metric_names)):
                     metric.name = f"weighted_{metric.name}"
                 if metric.name in found:
@@ -218,7 +225,7 @@ class Compiled(Predicting):
         for what, thing in (("loss", loss), ("optimizer", optimizer)):
             reason = why_not(thing)
             why = why or (reason and f"the {what}: {reason}")
-        if isinstance(loss, _Several):
+        if isinstance(loss, _Several | _Folded):
             why = plan.obstacle or "the loss, which has a weight"
         if isinstance(loss, losses.CategoricalCrossentropy | losses.SparseCategoricalCrossentropy):
             softmax = bool(plan.program) and plan.program[-1].get("activation") == "softmax"
@@ -334,9 +341,12 @@ class Compiled(Predicting):
     ) -> tuple[float, int]:
         """Sum of losses and number of rows; the metrics are fed."""
         inputs, targets, weights = self._checked(x, y, sample_weight, None)
+        engine = self.engine()
+        before = engine.activity
         outputs = self._outputs(inputs)
         values = self.loss.call(targets, outputs)
         total = float((values if weights is None else values * weights).sum())
+        total += engine.activity - before
         self.feed_metrics(targets, outputs, weights)
         return total, len(inputs)
 
@@ -400,9 +410,16 @@ class Compiled(Predicting):
         check_finite(f"{prefix}x", inputs)
         if not self.built:
             self.build((None, *inputs.shape[1:]))
-        checked = check_y(
-            targets, len(inputs), loss, self.plan.columns_out.shape, self.dtype, f"{prefix}y"
-        )
+        if isinstance(self.loss, _Folded):
+            checked = self.loss.targets(f"{prefix}y", targets, self.dtype)
+            if class_weight is not None:
+                raise ValueError(
+                    "class_weight must be None for outputs of more than two axes. Received: others"
+                )
+        else:
+            checked = check_y(
+                targets, len(inputs), loss, self.plan.columns_out.shape, self.dtype, f"{prefix}y"
+            )
         units = features(self.plan.columns_out.shape)
         weights = row_weights(sample_weight, class_weight, checked, self.dtype, units)
         for metric in self.metrics:

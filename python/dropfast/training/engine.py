@@ -61,6 +61,8 @@ class Engine(Protocol):
     """Runs a stack of layers."""
 
     plan: Plan
+    # Penalties on the outputs of layers at inference, all rows so far.
+    activity: float
 
     def direct(self, x: Array) -> Array | None:
         """`x` as the engine takes it if that needs no copy, else None."""
@@ -103,6 +105,8 @@ class Engine(Protocol):
 
 class Native:
     """The whole stack as one native network."""
+
+    activity = 0.0
 
     def __init__(
         self, plan: Plan, input_shape: Shape, params: Sequence[Array], dtype: np.dtype[Any]

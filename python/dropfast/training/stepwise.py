@@ -31,7 +31,7 @@ from dropfast.training.exact import exact
 from dropfast.training.moments import Moments
 from dropfast.training.plan import Plan
 from dropfast.training.several import _Several
-from dropfast.training.walk import Place, backward, forward
+from dropfast.training.walk import Place, activity, backward, forward
 
 
 class Stepwise:
@@ -42,6 +42,8 @@ class Stepwise:
     ) -> None:
         self.plan, self.weights, self.dtype, self.seed = plan, list(weights), dtype, seed
         self.rows_per_mask = plan.rows_per_mask
+        # Penalties on the outputs of layers at inference so far.
+        self.activity = 0.0
 
     def direct(self, x: Array) -> Array | None:
         """The array itself where its dtype fits."""
@@ -61,7 +63,10 @@ class Stepwise:
         if keys is not None:
             return self._forward(x, self._passages(keys, rates))
         places, outputs = self.plan.inference
-        return self._forward(x, self._idle_passages(places), places, outputs)
+        passages = self._idle_passages(places)
+        found = self._forward(x, passages, places, outputs)
+        self.activity += activity(places, passages)
+        return found
 
     def sample(
         self,
@@ -130,7 +135,7 @@ class Stepwise:
             done, total = done + 1, total + value * len(rows)
             correct += _right(loss, targets, outputs)
             if run.predictions is not None:
-                run.predictions[first : first + len(rows)] = outputs
+                run.predictions[first : first + len(rows)] = outputs.reshape(len(rows), -1)
         return done, total, correct
 
     def _step(
@@ -154,6 +159,7 @@ class Stepwise:
         value = float((loss.call(y, outputs) * share).sum()) + sum(
             weight.regularizer(weight.value) for weight in trainable if weight.regularizer
         )
+        value += activity(self.plan.places, passages) / len(x)
         gradient = loss.gradient(y, outputs, share.astype(self.dtype))
         gradients = self._backward(gradient, passages)
         if np.isfinite(value):
@@ -192,6 +198,8 @@ class Stepwise:
             return None
         last = plan.places[number - plan.inputs].layer
         if not isinstance(last, Dense | Activation) or last.activation.name != "softmax":
+            return None
+        if last.activity_regularizer is not None:
             return None
         if not (exact(last) and exact(last.activation) and exact(loss)):
             return None

@@ -101,7 +101,18 @@ def forward(
     for place, passage in zip(places, passages, strict=True):
         x: Any = [values[source] for source in place.sources]
         values.append(place.layer.forward(x if place.layer.merges else x[0], passage))
+        if place.layer.activity_regularizer is not None:
+            passage.activity = values[-1]
     return values
+
+
+def activity(places: Sequence[Place], passages: Sequence[Passage]) -> float:
+    """Sum of the penalties on outputs of a batch, all rows together."""
+    return sum(
+        place.layer.activity_regularizer(passage.activity)
+        for place, passage in zip(places, passages, strict=True)
+        if place.layer.activity_regularizer is not None and passage.activity is not None
+    )
 
 
 def backward(
@@ -124,6 +135,10 @@ def backward(
         gradient = gradients.pop(inputs + number, None)
         if gradient is None or not learns[inputs + number]:
             continue
+        penalty = place.layer.activity_regularizer
+        if penalty is not None and passage.activity is not None:
+            rows = gradient.dtype.type(len(gradient))
+            gradient = gradient + penalty.gradient(passage.activity) / rows
         back = place.layer.gradient(np.ascontiguousarray(gradient), passage)
         parts = back if place.layer.merges else [back]
         for source, part in zip(place.sources, parts, strict=True):
