@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dropfast import _core
+from dropfast.pieces import Pieces, in_pieces
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -104,7 +105,7 @@ def _as_array(name: str, x: Any) -> Array:
         return np.asarray(x.float().numpy() if "bfloat16" in str(x.dtype) else x.numpy())
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)
-    array = np.asarray(x)
+    array = np.asarray(in_pieces(x))
     if array.dtype.kind == "O" and hasattr(x, "to_numpy") and not _strings(array):
         # Nullable and mixed columns of pandas, which NumPy takes for objects.
         array = x.to_numpy(np.float64, na_value=np.nan)
@@ -115,18 +116,18 @@ def _strings(array: Array) -> bool:
     return array.dtype.kind in "US" or any(isinstance(entry, str) for entry in array.flat)
 
 
-def block_rows(x: Array, dtype: np.dtype[Any], least: int = 1) -> int:
+def block_rows(x: Array | Pieces, dtype: np.dtype[Any], least: int = 1) -> int:
     """How many rows make up a block."""
     size = max(int(np.prod(x.shape[1:])), 1) * dtype.itemsize
     return max(BLOCK_BYTES // size, least)
 
 
-def check_finite(name: str, x: Array) -> None:
+def check_finite(name: str, x: Array | Pieces) -> None:
     """Refuse NaN and infinity, naming the first row that has one."""
     if x.dtype.kind in "iub":
         return
     row: int | None = None
-    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous:
+    if not isinstance(x, Pieces) and x.dtype in (np.float32, np.float64) and x.flags.c_contiguous:
         row = _core.first_nonfinite_row(x)
     else:
         row = _first_nonfinite(x)
@@ -134,7 +135,7 @@ def check_finite(name: str, x: Array) -> None:
         raise ValueError(f"{name} must be finite. Received: NaN or infinity in row {row}")
 
 
-def _first_nonfinite(x: Array) -> int | None:
+def _first_nonfinite(x: Array | Pieces) -> int | None:
     step = block_rows(x, np.dtype(np.float32))
     for start in range(0, len(x), step):
         block = np.ascontiguousarray(x[start : start + step], np.float64)

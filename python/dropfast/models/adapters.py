@@ -17,12 +17,24 @@ from dropfast.graph.symbolic import flatten, like
 from dropfast.losses import Loss
 from dropfast.models.data import check_x, check_y
 from dropfast.models.monte_carlo import MonteCarlo
+from dropfast.pieces import Pieces, in_pieces
 from dropfast.training.columns import Columns
 from dropfast.training.several import Part
 
 
 class Packed(np.ndarray[Any, Any]):
     """Several arrays of a user side by side: an array that needs no second look."""
+
+
+class _SideBySide:
+    """Several inputs as the columns of one, some of which are read piece by piece."""
+
+    def __init__(self, arrays: Sequence[Any], columns: Columns, dtype: Any) -> None:
+        self.arrays, self.columns, self.dtype = arrays, columns, np.dtype(dtype)
+        self.shape = (len(arrays[0]), *(columns.shape[1:]))
+
+    def __getitem__(self, rows: slice) -> Array:
+        return self.columns.join([np.asarray(array[rows], self.dtype) for array in self.arrays])
 
 
 def is_structure(x: Any) -> bool:
@@ -36,8 +48,10 @@ def is_structure(x: Any) -> bool:
 
 def shapes_of(x: Any) -> Any:
     """Shapes of batches for a model that is not built: one for each input."""
-    arrays = [np.asarray(part) for part in flatten(x)]
-    return like(x, [(None, *array.shape[1:]) for array in arrays])
+    shapes = [
+        in_pieces(part).shape if hasattr(part, "shape") else np.shape(part) for part in flatten(x)
+    ]
+    return like(x, [(None, *(shape[1:] or (1,))) for shape in shapes])
 
 
 def pack_inputs(x: Any, graph: Graph, columns: Columns, dtype: Any, name: str = "x") -> Any:
@@ -48,7 +62,12 @@ def pack_inputs(x: Any, graph: Graph, columns: Columns, dtype: Any, name: str = 
     ValueError
         If an input is missing, or one has another shape or number of rows.
     """
-    if isinstance(x, Packed) or (isinstance(graph.inputs, SymbolicTensor) and _is_plain(x)):
+    ready = isinstance(x, Pieces) and isinstance(x.source, _SideBySide)
+    if (
+        ready
+        or isinstance(x, Packed)
+        or (isinstance(graph.inputs, SymbolicTensor) and _is_plain(x))
+    ):
         return x
     names = input_names(graph)
     parts = _chosen(name, "input", x, names)
@@ -61,6 +80,8 @@ def pack_inputs(x: Any, graph: Graph, columns: Columns, dtype: Any, name: str = 
         return arrays[0]
     for array, key in zip(arrays, names, strict=True):
         check_finite(f"{name}[{key!r}]", array)
+    if any(isinstance(array, Pieces) for array in arrays):
+        return Pieces(_SideBySide(arrays, columns, dtype))
     return columns.join([np.asarray(array, dtype) for array in arrays]).view(Packed)
 
 

@@ -12,17 +12,18 @@ from dropfast.arrays import Array, Shape, as_numeric, block_rows, check_finite, 
 from dropfast.checks import as_number, check_number
 from dropfast.losses import Loss
 from dropfast.matching import as_row_weights, checked_labels
+from dropfast.pieces import Pieces, in_pieces
 from dropfast.training.engine import Engine
 from dropfast.training.plan import features
 
 
-def check_x(x: ArrayLike, input_shape: Shape | None, name: str = "x") -> Array:
+def check_x(x: Any, input_shape: Shape | None, name: str = "x") -> Any:
     """Inputs as an array [n, ...] that fits the model.
 
     Parameters
     ----------
     x
-        What the user gave; a memory map stays one.
+        What the user gave; a memory map stays one. Of one axis, it is a column.
     input_shape
         The model's, or None if it is not built.
     name
@@ -33,7 +34,10 @@ def check_x(x: ArrayLike, input_shape: Shape | None, name: str = "x") -> Array:
     ValueError
         If there are no rows or their shape doesn't fit.
     """
-    array = as_numeric(name, x)
+    given = in_pieces(x)
+    array = given if isinstance(given, Pieces) else as_numeric(name, given)
+    if array.ndim == 1 and (input_shape is None or tuple(input_shape[1:]) == (1,)):
+        array = array.as_column() if isinstance(array, Pieces) else array[:, None]
     if array.ndim < 2:
         raise ValueError(
             f"{name} must have a first axis of rows and at least one more. "
@@ -170,8 +174,8 @@ def _table(class_weight: Any, classes: int) -> dict[int, float]:
 
 
 def split(
-    x: Array, y: ArrayLike, sample_weight: ArrayLike | None, share: float
-) -> tuple[tuple[Array, Any, Any], tuple[Array, Any, Any]]:
+    x: Any, y: ArrayLike, sample_weight: ArrayLike | None, share: float
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     """Cut the last rows off for validation, as Keras does: before any shuffling.
 
     Raises
@@ -204,11 +208,11 @@ class Feed:
         Checked inputs.
     """
 
-    def __init__(self, engine: Engine, x: Array) -> None:
+    def __init__(self, engine: Engine, x: Any) -> None:
         self.engine, self.x = engine, x
         self.prepared = engine.plan.prepared_by()
-        self.whole = engine.direct(x)
-        if self.whole is None and not isinstance(x, np.memmap):
+        self.whole = None if isinstance(x, Pieces) else engine.direct(x)
+        if self.whole is None and not isinstance(x, np.memmap | Pieces):
             self.whole = engine.convert(x)
 
     def fits(self, engine: Engine) -> bool:
@@ -217,9 +221,12 @@ class Feed:
 
     def rows(self, order: NDArray[np.int64]) -> Array:
         """The rows of a memory map in an order, converted; read in the file's own order."""
-        sorting = np.argsort(order, kind="stable")
-        found = np.empty((len(order), *self.x.shape[1:]), self.x.dtype)
-        found[sorting] = self.x[order[sorting]]
+        if isinstance(self.x, Pieces):
+            found = self.x[order]
+        else:
+            sorting = np.argsort(order, kind="stable")
+            found = np.empty((len(order), *self.x.shape[1:]), self.x.dtype)
+            found[sorting] = self.x[order[sorting]]
         taken = self.engine.direct(found)
         return self.engine.convert(found) if taken is None else taken
 
@@ -227,7 +234,7 @@ class Feed:
     def row_bytes(self) -> int:
         """Memory that a gathered row takes, before or after it is converted."""
         # float64 is the widest that rows are converted to.
-        return max(self.x[:1].nbytes, 8 * self.x[:1].size, 1)
+        return int(max(self.x.dtype.itemsize, 8) * self.x[:1].size) or 1
 
     def blocks(self, dtype: np.dtype[Any]) -> Any:
         """(start, rows) in blocks that stay small beside the data."""
@@ -235,4 +242,6 @@ class Feed:
         for start in range(0, len(self.x), step):
             source = self.x if self.whole is None else self.whole
             block = source[start : start + step]
-            yield start, self.engine.convert(block) if self.whole is None else block
+            if self.whole is None:
+                block = self.engine.convert(np.asarray(block))
+            yield start, block

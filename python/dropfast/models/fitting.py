@@ -22,6 +22,7 @@ from dropfast.models.keeping import Kept
 from dropfast.models.kinds import as_given
 from dropfast.models.source import Rows, Source
 from dropfast.models.warn import warn_if_epochs_matter, warn_if_idle
+from dropfast.pieces import Pieces
 from dropfast.progress import Progress, resolve_verbose
 from dropfast.random import SHUFFLE, Key, permutation
 
@@ -74,8 +75,10 @@ class Fitting(Compiled):
         Parameters
         ----------
         x
-            Inputs, first axis the rows; a memory map is read piece by piece. Or a generator of
-            (x, y) or (x, y, sample_weight) batches.
+            Inputs, first axis the rows; of one axis, they are a column. Memory maps, h5py datasets,
+            zarr and dask arrays and all else with `shape`, `dtype` and slices are read piece by
+            piece (targets too, but kept). Or a generator of (x, y) or (x, y, sample_weight)
+            batches.
         y
             Targets: labels (n,) or values (n, units), as the loss takes them.
         batch_size
@@ -157,7 +160,10 @@ class Fitting(Compiled):
                 )
             x, y = self._packed(x), self._packed_targets(_given(y), x)
             (x, y, sample_weight), held_out = split(
-                np.asanyarray(x), y, sample_weight, validation_split
+                x if isinstance(x, Pieces) else np.asanyarray(x),
+                y,
+                sample_weight,
+                validation_split,
             )
         source = self._source(x, y, sample_weight, class_weight, size, shuffle)
         if held_out is not None:
@@ -172,7 +178,7 @@ class Fitting(Compiled):
             {
                 "epochs": epochs,
                 "steps": steps if steps_per_epoch is None else steps_per_epoch,
-                "rows": source.rows,
+                "rows": source.rows_in(steps_per_epoch),
                 "verbose": progress.verbose,
                 "validation_freq": validation_freq,
                 "validation": held_out is not None,
@@ -388,6 +394,8 @@ class Fitting(Compiled):
         progress: Progress,
     ) -> None:
         """An epoch of batches that come from a generator."""
+        if hasattr(source.stream, "on_epoch_begin"):
+            source.stream.on_epoch_begin()
         count = source.skip
         for part in islice(source.batches(), count, most_batches):
             rows = self._checked(*unpack(part), source.class_weight)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dropfast.pieces import Pieces, in_pieces
+
 Part = tuple[Any, Any, Any]
 
 
@@ -43,7 +45,8 @@ def batches(
             return
         if x is None or y is None:
             raise ValueError("x and y must be given. Received: None")
-        inputs, targets = np.asanyarray(x), np.asanyarray(y)
+        inputs = x if isinstance(x, Pieces) else np.asanyarray(x)
+        targets = np.asanyarray(in_pieces(y))
         weights = None if sample_weight is None else np.asanyarray(sample_weight)
         rows = len(inputs) if steps is None else min(len(inputs), steps * batch_size)
         step = batch_size if one_by_one else rows

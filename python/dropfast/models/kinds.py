@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from dropfast.pieces import in_pieces
+
 
 class Indexed:
     """Batches that an object has by number, as Keras' Sequence and PyDataset do, as an iterable.
@@ -26,15 +28,22 @@ class Indexed:
         for number in range(len(self.batches)):
             yield self.batches[number]
 
+    def on_epoch_begin(self) -> None:
+        """Tell the object, if it wants to know."""
+        self._tell("on_epoch_begin")
+
     def on_epoch_end(self) -> None:
         """Tell the object, if it wants to know."""
-        tell = getattr(self.batches, "on_epoch_end", None)
+        self._tell("on_epoch_end")
+
+    def _tell(self, hook: str) -> None:
+        tell = getattr(self.batches, hook, None)
         if tell is not None:
             tell()
 
 
 def as_given(x: Any) -> Any:
-    """`x` itself, or what stands for it where batches come by number.
+    """`x` itself, or what stands for it where batches come by number or data in pieces.
 
     Raises
     ------
@@ -47,6 +56,7 @@ def as_given(x: Any) -> Any:
             f"Received: a sparse {type(x).__name__} of shape {x.shape}"
         )
     plain = isinstance(x, list | tuple | dict | str) or hasattr(x, "shape")
+    x = in_pieces(x)
     by_number = hasattr(x, "__getitem__") and hasattr(x, "__len__") and not plain
     return Indexed(x) if by_number and not isinstance(x, Iterable) else x
 
@@ -62,6 +72,8 @@ def inputs_of(x: Any, steps: int | None) -> Iterator[Any]:
     count = 0
     for part in islice(x, steps):
         count += 1
-        yield part[0] if isinstance(part, tuple) else part
+        # Keras takes a list of arrays for (x, y) too: PyTorch's loaders make such lists.
+        arrays = isinstance(part, list) and all(hasattr(one, "shape") for one in part) and part
+        yield part[0] if arrays or isinstance(part, tuple) else part
     if not count:
         raise ValueError("x must yield at least one batch. Received: none")

@@ -49,7 +49,7 @@ class Predicting(Stack):
         ValueError
             If the shape doesn't fit.
         """
-        array = self._take(x)
+        array = np.asanyarray(self._take(x))
         engine = self.engine()
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
@@ -72,8 +72,9 @@ class Predicting(Stack):
         Parameters
         ----------
         x
-            Inputs, first axis the rows; a memory map is read in blocks. Of several inputs a list
-            or dict, which is copied into one array. Or a generator or loader of batches.
+            Inputs, first axis the rows; a memory map is read in blocks, and so are h5py datasets,
+            zarr and dask arrays and all else with `shape`, `dtype` and slices. Of several inputs a
+            list or dict; arrays of it are copied into one. Or a generator or loader of batches.
         batch_size
             Rows a batch, for `steps` and for callbacks that are told about batches; None is 32. It
             doesn't change the results.
@@ -142,9 +143,13 @@ class Predicting(Stack):
         self, x: Any, batch_size: int | None, steps: int | None, callbacks: Any
     ) -> Any:
         """Outputs of the batches of a generator or loader, one after the other."""
-        hooks = CallbackList(callbacks, self._itself(), {})
+        hooks = CallbackList(callbacks, self._itself(), {"steps": steps})
         hooks.call("predict_begin", {})
-        parts = [self._outputs(self._take(part), batch_size) for part in inputs_of(x, steps)]
+        parts = []
+        for number, part in enumerate(inputs_of(x, steps)):
+            hooks.call("predict_batch_begin", number, {})
+            parts.append(self._outputs(self._take(part), batch_size))
+            hooks.call("predict_batch_end", number, {"outputs": self._answer(parts[-1])})
         hooks.call("predict_end", {})
         return self._answer(np.concatenate(parts))
 
@@ -211,7 +216,7 @@ class Predicting(Stack):
         >>> mean.shape, bool((std > 0).all())
         ((3, 1), True)
         """
-        array = self._take(x)
+        array = np.asanyarray(self._take(x))
         engine = self.engine()
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
@@ -229,7 +234,7 @@ class Predicting(Stack):
         found = sample(self, rows, wanted, rates)
         return adapters.answers(self.plan.graph, self.plan.columns_out, found)
 
-    def _take(self, x: Any) -> Array:
+    def _take(self, x: Any) -> Any:
         """Checked inputs; builds the model where that is still to be done."""
         x = self._packed(x)
         array = check_x(x, self._input_shape if self.built else None)
