@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from dropfast.callbacks.base import Callback
@@ -202,6 +203,4 @@ def _page() -> _Page | None:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is None:
         return None
-    from IPython.display import display
-
-    return _Page(display)
+    return _Page(import_module("IPython.display").display)
