@@ -118,7 +118,7 @@ REFUSED = [
     ("row", lambda c: _layer(c, 3, class_name="Lambda"), "'dense' of class Lambda has no"),
     ("row", lambda c: _layer(c, 3, module="mine", registered_name="mine>Dense"), "mine>Dense"),
     ("row", lambda c: _layer(c, 3, module=None, registered_name="Dense"), "Keras' own"),
-    ("row", lambda c: _setting(c, 3, activity_regularizer={"class_name": "L2"}), "activity_reg"),
+    ("row", lambda c: _setting(c, 3, activity_regularizer={"class_name": "L2"}), "have a config"),
     ("row", lambda c: _setting(c, 3, activation="hardest"), "'dense' of class Dense: activation"),
     ("row", lambda c: _setting(c, 3, dtype="mixed_float16"), "float32 or float64.*mixed_float16"),
     ("row", lambda c: _setting(c, 3, dtype="float64"), "one dtype"),
