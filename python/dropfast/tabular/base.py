@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 from threadpoolctl import threadpool_limits
 
 from dropfast import activations
@@ -56,6 +56,7 @@ class TableEstimator(BaseEstimator, metaclass=ABCMeta):
         "max_iter": _COUNT,
         "n_iter_no_change": [*_COUNT, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "calibration_fraction": _SHARE,
         "bagging": ["boolean"],
         "n_models": _COUNT,
         "periodic": [Interval(Integral, 0, None, closed="left")],
@@ -130,8 +131,32 @@ class TableEstimator(BaseEstimator, metaclass=ABCMeta):
             If a parameter or the data is not accepted; the estimator is as it was.
         """
         with unchanged_on_error(self), threads(self.n_threads), threadpool_limits(self.n_threads):
-            self._fit(X, y, sample_weight)
+            self._check_parameters()
+            if not self.calibration_fraction:
+                self._fit(X, y, sample_weight)
+                return self
+            train, aside = self._calibration_rows(X, y)
+            weights = None if sample_weight is None else _safe_indexing(sample_weight, train)
+            self._fit(_safe_indexing(X, train), _safe_indexing(y, train), weights)
+            self.calibrate(_safe_indexing(X, aside), _safe_indexing(y, aside))
         return self
+
+    def _calibration_rows(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """Rows to fit on, and rows for calibration alone, all of whose classes are fitted on."""
+        check_consistent_length(X, y)
+        labels = column_or_1d(y, warn=True)
+        shuffled = check_random_state(self.random_state).permutation(len(labels))
+        count = int(np.ceil(self.calibration_fraction * len(labels)))
+        if count >= len(labels):
+            raise ValueError(
+                "calibration_fraction must leave a sample to train on. "
+                f"Received: calibration_fraction={self.calibration_fraction} of {len(labels)}"
+            )
+        aside, train = shuffled[:count], shuffled[count:]
+        if is_classifier(self):
+            seen = np.isin(labels[aside], labels[train])
+            aside, train = aside[seen], np.concatenate([train, aside[~seen]])
+        return train, aside
 
     def _check_parameters(self) -> None:
         """What single constraints don't say."""
@@ -155,7 +180,6 @@ class TableEstimator(BaseEstimator, metaclass=ABCMeta):
                 )
 
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> None:
-        self._check_parameters()
         random = check_random_state(self.random_state)
         seeds = [int(seed) for seed in random.randint(np.iinfo(np.int32).max, size=self.n_models)]
         encoder = TableEncoder(
@@ -208,8 +232,9 @@ class TableEstimator(BaseEstimator, metaclass=ABCMeta):
     def calibrate(self, X: Any, y: Any) -> Any:
         """Learn from rows that `fit` did not see how far predictions are off.
 
-        `fit` does it by itself with the rows that each network held out. Those have chosen the best
-        epoch, and their answers are those of one network: mostly a little too cautious for several.
+        `fit` does it by itself: with `calibration_fraction` of the samples, or, where that is 0,
+        with the rows that each network held out. Those have chosen the best epoch, too: where they
+        are few, intervals are too short.
 
         Parameters
         ----------

@@ -44,6 +44,9 @@ class TabularMLPClassifier(TableClassifier):
         The weights kept are those of the epoch with the least validation loss.
     validation_fraction
         Share of the samples that is held out for that; each network draws its own.
+    calibration_fraction
+        Share of the samples that is neither trained on nor watched, for `predict_interval` and
+        `predict_set` alone; 0 calibrates with the rows that each network held out.
     bagging
         Whether the `n_models` networks hold out one part each of a partition of the samples.
     n_models
@@ -110,6 +113,7 @@ class TabularMLPClassifier(TableClassifier):
         max_iter: int = 100,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.15,
+        calibration_fraction: float = 0.0,
         bagging: bool = False,
         n_models: int = 1,
         periodic: int = 0,
@@ -162,6 +166,7 @@ class TabularMLPRegressor(TableRegressor):
         max_iter: int = 100,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.15,
+        calibration_fraction: float = 0.0,
         bagging: bool = False,
         n_models: int = 1,
         periodic: int = 0,
