@@ -1,5 +1,6 @@
 //! Layer 5: the functions of the crate for users of Rust: safe, checked, in `f32`.
 
+use crate::aligned::caught;
 use crate::dense::activation;
 use crate::dense::forward::{self, forward};
 use crate::dropout::{Decisions, Scale, apply_contiguous};
@@ -140,7 +141,8 @@ pub fn dense(x: &[f32], kernel: &[f32], bias: &[f32], activation: Activation) ->
     let mut y = vec![0.0; rows * units];
     let layer = forward::Layer { bias: Some(bias), activation: activation.native(), masks: None };
     let out = MatrixMut::by_rows(&mut y, rows, units);
-    forward(Matrix::by_rows(x, rows, inputs), Matrix::by_rows(kernel, inputs, units), layer, out);
+    let (x, kernel) = (Matrix::by_rows(x, rows, inputs), Matrix::by_rows(kernel, inputs, units));
+    caught(|| forward(x, kernel, layer, out))?;
     Ok(y)
 }
 

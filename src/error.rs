@@ -15,6 +15,8 @@ pub enum Error {
     NotImplemented(String),
     /// A computation left the finite numbers.
     FloatingPoint(String),
+    /// The caller was asked to end early.
+    Interrupted,
 }
 
 /// The result of everything that can fail in this crate.
@@ -38,6 +40,7 @@ impl fmt::Display for Error {
             Self::Value(m) | Self::Type(m) | Self::Memory(m) | Self::NotImplemented(m) | Self::FloatingPoint(m) => {
                 f.write_str(m)
             }
+            Self::Interrupted => f.write_str("the call was interrupted"),
         }
     }
 }

@@ -51,7 +51,7 @@
 //! ```
 //!
 //! The rooms of the crate, lowest first; a room imports only from rooms before it in this list:
-//! `aligned`, `error`, `simd`, `parallel` (0); `math`, `rng` (1); `dropout`, `gemm` (2); `dense` (3); `train` (4);
+//! `aligned`, `error`, `interrupt`, `simd`, `parallel` (0); `math`, `rng` (1); `dropout`, `gemm` (2); `dense` (3); `train` (4);
 //! `api`, `network`, `inside`, `python` (5).
 
 // Without the bindings most of the crate is used by its tests alone.
@@ -65,6 +65,7 @@ mod error;
 mod gemm;
 #[doc(hidden)]
 pub mod inside;
+mod interrupt;
 mod math;
 mod network;
 mod parallel;

@@ -1,7 +1,9 @@
 //! Layer 5: a stack of layers that trains, for users of Rust: the engine of the Python package with its weights.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::aligned::caught;
 use crate::api::{Activation, check_len};
 use crate::error::{Error, Result};
 use crate::parallel::{Shared, View, num_threads};
@@ -86,8 +88,9 @@ impl Network {
         if rows > 0 {
             let parameters = self.weights.iter().map(|w| View::new(w)).collect();
             let input = Input::Float(x);
-            Predict { plan: &self.plan, parameters, input, rows, keys: None, rates: None, origin: Origin::default() }
-                .outputs(&mut out);
+            let (keys, rates, origin) = (None, None, Origin::default());
+            let predict = Predict { plan: &self.plan, parameters, input, rows, keys, rates, origin };
+            caught(|| predict.outputs(&mut out))??;
         }
         Ok(out)
     }
@@ -117,7 +120,7 @@ impl Network {
         let order = permutation(rows, Key::new(self.seed, 0, self.epochs).in_domain(domain::SHUFFLING));
         let batches = rows.div_ceil(batch_size);
         let panels = batch_size.min(rows).div_ceil(16);
-        let mut workspace = Workspace::new(&self.plan, panels, num_threads(), true);
+        let mut workspace = Workspace::new(&self.plan, panels, num_threads(), true)?;
         let run = Run {
             plan: &self.plan,
             parameters: parameters(&self.plan, &mut self.weights),
@@ -133,11 +136,13 @@ impl Network {
                 clipvalue: None,
             },
             clip: None,
+            whole_gradients: false,
             learning_rates: &vec![learning_rate; batches],
             keys: &self.keys,
             rates: None,
             first_step: self.steps,
-            counter: None,
+            counter: &AtomicU64::new(0),
+            total: 0.0,
             predictions: None,
             budget: Duration::MAX,
         };

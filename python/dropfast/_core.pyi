@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Hold",
     "Key",
     "Network",
+    "Turn",
     "__version__",
     "_drop",
     "_drop_filled",
@@ -33,6 +35,7 @@ __all__ = [
     "first_nonfinite_row",
     "fma_peak_gflops",
     "force_team_sizes",
+    "forked",
     "gaussian_dropout",
     "gaussian_dropout_backward",
     "get_num_threads",
@@ -297,6 +300,37 @@ def first_nonfinite_row(x: _Array) -> int | None:
 def fma_peak_gflops(threads: int) -> float:
     """GFLOP/s of a loop of float32 multiply-adds that touches no memory."""
 
+def forked() -> None:
+    """To be called in a forked child: what other threads of the parent held is free."""
+
+@final
+class Hold:
+    """A turn, held inside of `with`."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_raised: object) -> None: ...
+
+@final
+class Turn:
+    """What guards the weights of one model: read by many threads at once, or changed by one."""
+
+    def __new__(cls) -> Turn: ...
+    @property
+    def reading(self) -> Hold:
+        """For reading: other threads may read, too."""
+    @property
+    def writing(self) -> Hold:
+        """For changing weights: nobody else reads or changes them."""
+    @property
+    def stepping(self) -> Hold:
+        """For training steps: as `writing`, and an error inside other changes by the thread."""
+    @property
+    def trained(self) -> bool:
+        """Whether a thread is in what only one may do."""
+    @property
+    def training(self) -> Hold:
+        """For what only one thread may do, like `fit`: an error where another one does."""
+
 @final
 class Network:
     """Plan and scratch memory of one stack of layers; holds no weights."""
@@ -319,8 +353,13 @@ class Network:
 
         The rows are number first_row and after; consistent gives all of them one mask.
         """
-    def predict(self, params: Sequence[_Array], x: _Array) -> _Array | None:
-        """Outputs of rows at inference; None unless x is just as the network takes it."""
+    def predict(
+        self, params: Sequence[_Array], x: _Array, turn: Turn | None = None
+    ) -> _Array | None:
+        """Outputs of rows at inference.
+
+        None unless x is just as the network takes it, and the turn is free.
+        """
     def predict_mc(
         self,
         params: Sequence[_Array],
@@ -354,8 +393,12 @@ class Network:
         rates: NDArray[np.float64] | None = None,
         first_step: int,
         counter: NDArray[np.uint64] | None = None,
+        total: float = 0.0,
         sample_weight: _Array | None = None,
         predictions: _Array | None = None,
         milliseconds: int = 100,
     ) -> tuple[int, float, int]:
-        """Run batches for about `milliseconds`: (batches done, sum of losses, correct rows)."""
+        """Run batches for about `milliseconds`: (batches done, total plus losses, correct rows).
+
+        The counter, one element, moves with each step: weights and counter always belong together.
+        """

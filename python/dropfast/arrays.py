@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import weakref
+from collections import deque
+from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -70,6 +74,18 @@ def writable(value: Any) -> Any:
         gone = weakref.ref(value, lambda _: _copies.pop(number, None))
         _copies[number] = gone, weakref.ref(found)
     return found
+
+
+def assign(changes: Iterable[tuple[Array, Array]]) -> None:
+    """Copy second arrays into first ones, all or none.
+
+    The loop is C's own: Python runs signal handlers between its own instructions only, so that none
+    of them sees, or leaves, changes that are made by half.
+    """
+    pairs = list(changes)
+    into: list[Any] = [array for array, _ in pairs]
+    values = [np.asarray(value) for _, value in pairs]
+    deque(map(operator.setitem, into, repeat(...), values), maxlen=0)
 
 
 def as_numeric(name: str, x: ArrayLike) -> Array:

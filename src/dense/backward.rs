@@ -9,6 +9,8 @@
 
 use super::activation::{Activation, activate_backward};
 use super::forward::{Masks, Real, softmax_rows};
+use crate::aligned::{room, with_room};
+use crate::error::Result;
 use crate::gemm::driver::multiply;
 use crate::gemm::matrix::{Matrix, MatrixMut};
 use crate::parallel::{Shared, for_each_range};
@@ -38,6 +40,9 @@ pub(crate) struct Gradients<'a, T> {
 
 /// Computes the gradients.
 ///
+/// # Errors
+/// [`crate::error::Error::Memory`] where there is no room for a gradient on the way.
+///
 /// # Panics
 /// Where shapes do not fit, or `y` is missing.
 pub(crate) fn backward<T: Real>(
@@ -46,19 +51,20 @@ pub(crate) fn backward<T: Real>(
     kernel: Matrix<'_, T>,
     trace: Trace<'_, T>,
     gradients: Gradients<'_, T>,
-) {
+) -> Result<()> {
     let dropped = trace.masks.is_some_and(|masks| masks.rate > 0.0);
-    let mut memory = Vec::new();
+    let mut memory;
     let dz = if !dropped && trace.activation == Activation::Linear {
         dy
     } else {
-        memory.resize(dy.rows * dy.columns, T::default());
+        memory = with_room(dy.rows.saturating_mul(dy.columns))?;
         below(dy, trace, &mut memory);
         Matrix::by_rows(&memory, dy.rows, dy.columns)
     };
     multiply(dz, kernel.transposed(), gradients.dx);
     multiply(x.transposed(), dz, gradients.dkernel);
     column_sums(dz, gradients.dbias);
+    Ok(())
 }
 
 /// Elements of a gradient for a thread: some 20 µs.
@@ -72,7 +78,7 @@ fn below<T: Real>(dy: Matrix<'_, T>, trace: Trace<'_, T>, dz: &mut [T]) {
     assert!(saved.is_none_or(|y| y.rows == dy.rows && y.columns == units), "y has the shape of dy");
     let memory = Shared::new(dz);
     for_each_range(dy.rows, GRAIN.div_ceil(units.max(1)), |rows| {
-        let mut output = vec![T::default(); units];
+        let mut output = room::<T>(units);
         for i in rows {
             // SAFETY: a row belongs to one thread.
             let gradient = unsafe { memory.part(i * units..(i + 1) * units) };

@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::activation::{Activation, activate, activate_backward};
+use crate::aligned::{room, room_for_all};
 use crate::dropout::{Decisions, Sample, Scale, apply_at};
 use crate::gemm::driver::{Epilogue, multiply_then};
 use crate::gemm::matrix::{Matrix, MatrixMut};
@@ -151,9 +152,11 @@ pub(crate) fn softmax_rows<T: Real>(rows: &mut MatrixMut<'_, T>, output: Option<
         return;
     }
     let memory = Shared::new(rows.memory());
+    // Before a row is written; each thread asks again for its own.
+    room_for_all::<T>(2 * num_threads() * units * T::LANES);
     for_each_range(count.div_ceil(T::LANES), GRAIN.div_ceil(units * T::LANES), |panels| {
-        let mut panel = vec![T::default(); units * T::LANES];
-        let mut saved = vec![T::default(); if output.is_some() { panel.len() } else { 0 }];
+        let mut panel = room::<T>(units * T::LANES);
+        let mut saved = room::<T>(if output.is_some() { panel.len() } else { 0 });
         for first in panels.map(|panel| panel * T::LANES) {
             let group = first..count.min(first + T::LANES);
             // SAFETY: a group of rows belongs to one thread.

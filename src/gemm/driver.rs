@@ -16,6 +16,7 @@
 //! threads: those share out rectangles of `C`, never `k`.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::ahead::Nothing;
 use super::blocks::{Blocks, FEW_STEPS, Grid, effort};
@@ -25,6 +26,7 @@ use super::pack::pack;
 use super::scratch::with_scratch;
 use super::steps::All;
 use super::tile::{Broadcast, Rows, Target, Unit, Vectors, accumulate, load, store, store_first, zeros};
+use crate::interrupt::requested;
 use crate::parallel::{for_each_part, num_threads};
 use crate::simd::{Element, Kernel, Level, Simd, dispatch_at, level};
 
@@ -89,7 +91,8 @@ pub(crate) fn multiply_then<T: Element>(
         return product.multiply(level, effort);
     }
     let blocks = Blocks::new::<T>(level);
-    let product = Product { a, b, c: Shared(c.start), stride: c.row_stride.unsigned_abs(), blocks, epilogue };
+    let (c_start, stride, ended) = (Shared(c.start), c.row_stride.unsigned_abs(), AtomicBool::new(false));
+    let product = Product { a, b, c: c_start, stride, blocks, epilogue, ended };
     for_each_part(effort, effort.threads, 1, |parts| {
         let grid = Grid::new(effort.threads / parts.len(), c.rows, c.columns);
         let (rows, columns) = grid.part(parts.start, (c.rows, blocks.short()), (c.columns, blocks.nr()));
@@ -112,9 +115,19 @@ struct Product<'a, T> {
     stride: usize,
     blocks: Blocks,
     epilogue: Option<&'a dyn Epilogue<T>>,
+    /// Whether the caller was asked to end early: what is left of `C` is not written then.
+    ended: AtomicBool,
 }
 
 impl<T: Element> Product<'_, T> {
+    /// Whether the call is to end early.
+    fn ends(&self) -> bool {
+        if requested() {
+            self.ended.store(true, Relaxed);
+        }
+        self.ended.load(Relaxed)
+    }
+
     /// Computes one thread's part of `C`.
     fn rectangle(&self, level: Level, rows: Range<usize>, columns: Range<usize>) {
         let (a_len, b_len) = self.blocks.scratch(rows.len(), columns.len(), self.a.columns);
@@ -158,6 +171,9 @@ impl<T: Element> Kernel for Rectangle<'_, T> {
                     Stored { first: self.a, step: blocks.mr, strip: blocks.mr * steps.len() }
                 };
                 for columns in pieces(self.columns.clone(), blocks.nc) {
+                    if self.product.ends() {
+                        return;
+                    }
                     for (columns, packed) in self.parts(columns, in_place) {
                         let block = b.block(steps.clone(), columns.clone());
                         let of_b = if packed {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use super::job::with_job;
 use super::policy::{Call, HelpPolicy, now};
 use super::workers::Workers;
+use crate::interrupt::requested;
 
 /// Does `work(member, part)` for every part below `parts` on the calling thread, member 0, and with those of the first `helpers` workers that
-/// are called and come in time.
+/// are called and come in time. A call that is to end early ([`crate::interrupt`]) leaves parts undone.
 ///
 /// # Panics
 /// With the panic of a part; others may then not have been done.
@@ -29,6 +30,10 @@ pub(super) fn run_parts(
             if !failed.load(SeqCst) && !taken[part].swap(true, SeqCst) {
                 work(member, part);
                 done += 1;
+                // Only the caller is asked; what workers have begun they finish.
+                if member == 0 && requested() {
+                    failed.store(true, SeqCst);
+                }
             }
         }
         done

@@ -10,6 +10,7 @@ use super::parts::run_parts;
 use super::policy::{Call, HelpPolicy, now};
 use super::threads::{MAX_THREADS, cores, num_threads, process_threads};
 use super::workers::Workers;
+use crate::interrupt::{is_watched, requested};
 
 /// Workers of one process: the caller is the thread that is not among them.
 struct Pool {
@@ -203,7 +204,7 @@ impl Effort {
 /// that is as good. Members are below `effort.threads`.
 ///
 /// Parts are handed out one by one, and the caller takes all that nobody else does: a worker that the system has not
-/// woken yet, as on a machine with more work than cores, keeps nobody waiting.
+/// woken yet, as on a machine with more work than cores, keeps nobody waiting. A call that is interrupted leaves parts undone.
 pub(crate) fn for_each_part_by<F>(effort: Effort, count: usize, part: usize, work: F)
 where
     F: Fn(usize, Range<usize>) + Sync,
@@ -213,10 +214,10 @@ where
     let call = if helpers > 0 { call_for(effort.shares, helpers) } else { Call::Nobody };
     if call == Call::Nobody {
         let _caller = (effort.shares > 1).then(Caller::new);
-        return work(0, 0..count);
+        return alone(count, part, work);
     }
     let claim = Claim::new(helpers + 1);
-    let (Some(pool), Some(workers)) = (claim.pool, claim.workers()) else { return work(0, 0..count) };
+    let (Some(pool), Some(workers)) = (claim.pool, claim.workers()) else { return alone(count, part, work) };
     let mut policy = pool.policy.try_lock().map_or_else(|_| HelpPolicy::default(), |policy| *policy);
     let helpers = helpers.min(workers.count());
     run_parts((workers, &mut policy), (helpers, call), parts, &|member, i| {
@@ -224,6 +225,19 @@ where
     });
     if let Ok(mut kept) = pool.policy.try_lock() {
         *kept = policy;
+    }
+}
+
+/// All of it on the calling thread: at once, or between parts a call that is watched may end.
+fn alone(count: usize, part: usize, work: impl Fn(usize, Range<usize>)) {
+    if !is_watched() {
+        return work(0, 0..count);
+    }
+    for start in (0..count).step_by(part.max(1)) {
+        if requested() {
+            return;
+        }
+        work(0, start..count.min(start.saturating_add(part)));
     }
 }
 

@@ -7,9 +7,10 @@ use pyo3::types::PyDict;
 
 use super::floats::Floats;
 use super::spec::Spec;
+use crate::aligned::{caught, room, room_for_all};
 use crate::dense::activation::{Activation, Saved, activate, activate_backward};
 use crate::dense::curves::Curve;
-use crate::parallel::{Shared, for_each_range};
+use crate::parallel::{Shared, for_each_range, num_threads};
 use crate::simd::{Element, Kernel, Simd, dispatch};
 use crate::train::gather::{Gather, Input, Scatter};
 
@@ -177,9 +178,9 @@ pub(crate) fn activation<'py>(
     let work = if out.is_wide() { Floats { array: out.array.clone(), kind: out.kind } } else { x.new_wide()? };
     let from = x.wide()?;
     if from.is_double() {
-        forward::<f64>(activation, &from, &work)
+        forward::<f64>(activation, &from, &work)?;
     } else {
-        forward::<f32>(activation, &from, &work)
+        forward::<f32>(activation, &from, &work)?;
     }
     finish(out, &work)
 }
@@ -242,9 +243,9 @@ pub(crate) fn activation_backward<'py>(
     let saved = if activation.saves() == Saved::Input { x } else { y }.wide_like(&dy)?;
     let dy = dy.wide()?;
     if dy.is_double() {
-        backward::<f64>(activation, &saved, &dy, &work);
+        backward::<f64>(activation, &saved, &dy, &work)?;
     } else {
-        backward::<f32>(activation, &saved, &dy, &work);
+        backward::<f32>(activation, &saved, &dy, &work)?;
     }
     finish(out, &work)
 }
@@ -274,20 +275,20 @@ struct Job<'a, T> {
     width: usize,
 }
 
-fn forward<T: Element>(activation: Activation, x: &Floats<'_>, out: &Floats<'_>) {
+fn forward<T: Element>(activation: Activation, x: &Floats<'_>, out: &Floats<'_>) -> PyResult<()> {
     // SAFETY: both are wide and of this type, and held by the caller.
     let (from, to) = unsafe { (x.shared::<T>(), out.shared::<T>()) };
     let width = x.array.shape().last().copied().unwrap_or(1);
     let job = Job { activation, saved: None, from, to, width };
-    x.array.py().detach(|| job.run());
+    Ok(x.array.py().detach(|| caught(|| job.run()))?)
 }
 
-fn backward<T: Element>(activation: Activation, saved: &Floats<'_>, dy: &Floats<'_>, out: &Floats<'_>) {
+fn backward<T: Element>(activation: Activation, saved: &Floats<'_>, dy: &Floats<'_>, out: &Floats<'_>) -> PyResult<()> {
     // SAFETY: all are wide and of this type, and held by the caller.
     let (saved, from, to) = unsafe { (saved.shared::<T>(), dy.shared::<T>(), out.shared::<T>()) };
     let width = dy.array.shape().last().copied().unwrap_or(1);
     let job = Job { activation, saved: Some(saved), from, to, width };
-    dy.array.py().detach(|| job.run());
+    Ok(dy.array.py().detach(|| caught(|| job.run()))?)
 }
 
 impl<T: Element> Job<'_, T> {
@@ -298,6 +299,8 @@ impl<T: Element> Job<'_, T> {
         if self.activation.is_softmax() {
             let rows = self.from.len() / self.width;
             let panels = rows.div_ceil(T::LANES);
+            // Before a row is written; each thread asks again for its own.
+            room_for_all::<T>(2 * num_threads() * self.width * T::LANES);
             for_each_range(panels, GRAIN.div_ceil(self.width * T::LANES), |range| {
                 let rows = range.start * T::LANES..rows.min(range.end * T::LANES);
                 dispatch(Part { job: self, range: rows });
@@ -343,8 +346,8 @@ impl<T: Element> Part<'_, '_, T> {
 
     fn softmax<S: Simd>(self, s: S) {
         let width = self.job.width;
-        let mut panel = vec![T::ZERO; width * T::LANES];
-        let mut saved = self.job.saved.as_ref().map(|_| vec![T::ZERO; width * T::LANES]);
+        let mut panel = room::<T>(width * T::LANES);
+        let mut saved = self.job.saved.as_ref().map(|_| room::<T>(width * T::LANES));
         for first in self.range.clone().step_by(T::LANES) {
             let rows = first..self.range.end.min(first + T::LANES);
             let elements = rows.start * width..rows.end * width;

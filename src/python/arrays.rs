@@ -3,10 +3,13 @@
 use std::ops::Range;
 
 use numpy::npyffi::NPY_ARRAY_WRITEABLE;
-use numpy::{IxDyn, PyArrayDescrMethods, PyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::floats::new_array;
+use super::interruptible::interruptible;
+use crate::aligned::caught;
 use crate::gemm::matrix::{Matrix, MatrixMut};
 use crate::simd::Element;
 
@@ -75,12 +78,12 @@ impl<'py> Real<'py> {
 
     /// A new array of this type in C order, not initialised.
     pub(crate) fn empty(&self, shape: &[usize]) -> PyResult<Self> {
-        let (py, shape) = (self.array.py(), IxDyn(shape));
+        let py = self.array.py();
         // SAFETY: callers write every element.
         let array = unsafe {
             match self.precision {
-                Precision::Single => PyArrayDyn::<f32>::new(py, shape, false).into_any(),
-                Precision::Double => PyArrayDyn::<f64>::new(py, shape, false).into_any(),
+                Precision::Single => new_array::<f32>(py, shape)?.into_any(),
+                Precision::Double => new_array::<f64>(py, shape)?.into_any(),
             }
         };
         Ok(Self { array: array.cast_into()?, precision: self.precision })
@@ -305,8 +308,16 @@ fn has_plain_rows(array: &Bound<'_, PyUntypedArray>) -> bool {
     array.is_c_contiguous() || array.ndim() == 2 && (plain(1, 0) || plain(0, 1))
 }
 
-/// Runs `work` with the interpreter's lock released.
-pub(crate) fn without_lock<T, R: Send>(py: Python<'_>, target: T, work: impl FnOnce(T) -> R + Send) -> R {
+/// Runs `work` with the interpreter's lock released; where it is `long`, signals are handled meanwhile.
+///
+/// # Errors
+/// With what a signal handler raised; results are not all written then.
+pub(crate) fn without_lock<T, R: Send>(
+    py: Python<'_>,
+    long: bool,
+    target: T,
+    work: impl FnOnce(T) -> R + Send,
+) -> PyResult<R> {
     /// Raw memory that the caller checked.
     struct Checked<T>(T);
 
@@ -314,8 +325,12 @@ pub(crate) fn without_lock<T, R: Send>(py: Python<'_>, target: T, work: impl FnO
     unsafe impl<T> Send for Checked<T> {}
 
     let checked = Checked(target);
-    py.detach(move || {
+    let work = move || {
         let Checked(target) = { checked };
         work(target)
-    })
+    };
+    if long { interruptible(py, work) } else { Ok(py.detach(|| caught(work))?) }
 }
+
+/// Multiply-adds of a product that takes long: some milliseconds.
+pub(crate) const LONG: usize = 1 << 26;

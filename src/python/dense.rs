@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::activation::Options;
 use super::arguments::{integer, rate_of};
-use super::arrays::{Output, Precision, Real, without_lock};
+use super::arrays::{LONG, Output, Precision, Real, without_lock};
 use super::key::key_of;
 use crate::dense::activation::{Activation, Saved};
 use crate::dense::backward::{Gradients, Trace, backward};
@@ -81,7 +81,7 @@ pub(crate) fn dense<'py>(
     match x.precision {
         Precision::Single => call.forward::<f32>(bias.as_ref(), &out),
         Precision::Double => call.forward::<f64>(bias.as_ref(), &out),
-    }
+    }?;
     out.finish()
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn dense_backward<'py>(
     match x.precision {
         Precision::Single => call.backward::<f32>(&dy, y.as_ref(), [&dx, &dkernel, &dbias]),
         Precision::Double => call.backward::<f64>(&dy, y.as_ref(), [&dx, &dkernel, &dbias]),
-    }
+    }?;
     Ok((dx.finish()?, dkernel.finish()?, dbias.finish()?))
 }
 
@@ -226,7 +226,12 @@ struct Call<'a, 'py> {
 }
 
 impl<'py> Call<'_, 'py> {
-    fn forward<T: forward::Real>(&self, bias: Option<&Real<'py>>, out: &Output<'py>) {
+    fn is_long(&self) -> bool {
+        let (rows, columns) = (self.x.array.shape()[0], self.kernel.array.shape());
+        rows.saturating_mul(columns[0]).saturating_mul(columns[1]) >= LONG
+    }
+
+    fn forward<T: forward::Real>(&self, bias: Option<&Real<'py>>, out: &Output<'py>) -> PyResult<()> {
         let Self { x, kernel, activation, masks } = *self;
         // SAFETY: types and shapes were checked, `out` overlaps nothing, and the arrays live until this returns; whoever
         // writes them meanwhile from another thread breaks NumPy's own rules.
@@ -234,10 +239,16 @@ impl<'py> Call<'_, 'py> {
             let bias = bias.map(|bias| bias.elements::<T>());
             (x.matrix::<T>(), kernel.matrix::<T>(), bias, out.array.matrix_mut::<T>())
         };
-        without_lock(self.x.array.py(), y, |y| forward::forward(x, kernel, Layer { bias, activation, masks }, y));
+        let work = |y| forward::forward(x, kernel, Layer { bias, activation, masks }, y);
+        without_lock(self.x.array.py(), self.is_long(), y, work)
     }
 
-    fn backward<T: forward::Real>(&self, dy: &Real<'py>, y: Option<&Real<'py>>, out: [&Output<'py>; 3]) {
+    fn backward<T: forward::Real>(
+        &self,
+        dy: &Real<'py>,
+        y: Option<&Real<'py>>,
+        out: [&Output<'py>; 3],
+    ) -> PyResult<()> {
         let Self { x, kernel, activation, masks } = *self;
         // SAFETY: as above; the results are new arrays.
         let (dy, x, kernel, y, gradients) = unsafe {
@@ -249,6 +260,7 @@ impl<'py> Call<'_, 'py> {
             (dy.matrix::<T>(), x.matrix::<T>(), kernel.matrix::<T>(), y.map(|y| y.matrix::<T>()), gradients)
         };
         let trace = Trace { y, activation, masks };
-        without_lock(self.x.array.py(), gradients, |gradients| backward(dy, x, kernel, trace, gradients));
+        let work = |gradients| backward(dy, x, kernel, trace, gradients);
+        Ok(without_lock(self.x.array.py(), self.is_long(), gradients, work)??)
     }
 }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use super::arguments::{Noise, array_pieces, offset_of, rate_of};
 use super::floats::{Floats, Kind};
+use super::interruptible::interruptible;
 use super::key::key_of;
 use crate::dropout as kernels;
 use crate::dropout::{Decisions, Sample, Scale, Transform};
@@ -24,13 +25,18 @@ struct Ends(*const u8, *mut u8);
 // SAFETY: the arrays they point into are held by the call.
 unsafe impl Send for Ends {}
 
-/// Runs `work`, without the interpreter's lock where it is long.
+/// Runs `work`, without the interpreter's lock where it is long; signals are handled then, except in the middle of work in place,
+/// which must not be left half done.
 #[inline]
-fn released<F: FnOnce(&Ends) + Send>(py: Python<'_>, elements: usize, ends: Ends, work: F) {
+fn released<F: FnOnce(&Ends) + Send>(py: Python<'_>, elements: usize, ends: Ends, work: F) -> PyResult<()> {
     if elements < RELEASE {
         work(&ends);
-    } else {
+        Ok(())
+    } else if std::ptr::eq(ends.0, ends.1) {
         py.detach(move || work(&ends));
+        Ok(())
+    } else {
+        interruptible(py, move || work(&ends))
     }
 }
 
@@ -92,21 +98,20 @@ impl<'py> Call<'py> {
             Kind::F64 => self.apply_as::<f64, F>(transform),
             Kind::F16 => self.apply_as::<f16, F>(transform),
             Kind::Bf16 => self.apply_as::<bf16, F>(transform),
-        }
+        }?;
         self.finish()
     }
 
     #[inline]
-    fn apply_as<T: Sample, F: Transform<T::Work>>(&self, transform: F) {
+    fn apply_as<T: Sample, F: Transform<T::Work>>(&self, transform: F) -> PyResult<()> {
         let (py, elements, decisions) = (self.x.array.py(), self.x.len(), self.decisions);
         let ends = Ends(self.x.data(), self.out.data());
         if self.noise == Noise::Full && self.x.is_contiguous() && self.out.is_contiguous() {
-            released(py, elements, ends, |ends| {
+            return released(py, elements, ends, |ends| {
                 // SAFETY: both arrays are contiguous, of `elements` elements of this type, held by the call, and
                 // the same or apart.
                 unsafe { kernels::apply_contiguous(decisions, transform, ends.0.cast::<T>(), ends.1.cast(), elements) }
             });
-            return;
         }
         let pieces = array_pieces(&self.x, &self.out, &self.noise);
         released(py, elements, ends, |ends| {
@@ -118,7 +123,7 @@ impl<'py> Call<'py> {
                 // apart; a writable array that NumPy made has no element twice.
                 unsafe { kernels::apply(aes_level(), decisions, transform, &piece.layout, x, y) };
             }
-        });
+        })
     }
 
     /// Multiplies all elements by Gaussian noise.
@@ -128,11 +133,11 @@ impl<'py> Call<'py> {
             Kind::F64 => self.gaussian_as::<f64>(rate),
             Kind::F16 => self.gaussian_as::<f16>(rate),
             Kind::Bf16 => self.gaussian_as::<bf16>(rate),
-        }
+        }?;
         self.finish()
     }
 
-    fn gaussian_as<T: Sample>(&self, rate: f64) {
+    fn gaussian_as<T: Sample>(&self, rate: f64) -> PyResult<()> {
         let Decisions { key, offset, .. } = self.decisions;
         let key = key.in_domain(domain::GAUSSIAN);
         let deviation = (rate / (1.0 - rate)).sqrt();
@@ -146,7 +151,7 @@ impl<'py> Call<'py> {
                     kernels::gaussian_layout(key, offset, deviation, &piece.layout, x, y);
                 }
             }
-        });
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Layer 5: the one mapping from [`Error`] to Python's exceptions.
 
 use pyo3::PyErr;
-use pyo3::exceptions::{PyFloatingPointError, PyMemoryError, PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyFloatingPointError, PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyTypeError, PyValueError,
+};
 
 use crate::error::Error;
 
@@ -13,6 +15,8 @@ impl From<Error> for PyErr {
             Error::Memory(message) => PyMemoryError::new_err(message),
             Error::NotImplemented(message) => PyNotImplementedError::new_err(message),
             Error::FloatingPoint(message) => PyFloatingPointError::new_err(message),
+            // What the handler raised stands in for this where it is known.
+            Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE, NPY_TYPES};
 use numpy::npyffi::{PY_ARRAY_API, PyArrayObject_fields, npy_intp};
-use numpy::{Element, PyArray1, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi::{Py_IncRef, PyObject};
 use pyo3::prelude::*;
@@ -14,12 +14,29 @@ use pyo3::prelude::*;
 /// # Safety
 /// The elements are not initialised: all must be written before any is read.
 pub(crate) unsafe fn uninitialised<T: Element>(py: Python<'_>, n: usize) -> PyResult<Bound<'_, PyArray1<T>>> {
-    let mut dimension =
-        npy_intp::try_from(n).map_err(|_| PyMemoryError::new_err(format!("{n} elements are too many")))?;
-    // SAFETY: the call takes over the reference to the dtype that is made here, and reads one dimension.
+    // SAFETY: the caller's promise; it has one dimension.
+    unsafe { Ok(new_array::<T>(py, &[n])?.cast_into_unchecked()) }
+}
+
+/// The same of any shape.
+///
+/// # Safety
+/// As [`uninitialised`].
+pub(crate) unsafe fn new_array<'py, T: Element>(
+    py: Python<'py>,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    let many = |size: &usize| {
+        npy_intp::try_from(*size).map_err(|_| PyMemoryError::new_err(format!("{size} elements are too many")))
+    };
+    let mut sizes = [0; 32];
+    for (known, size) in sizes.iter_mut().zip(shape) {
+        *known = many(size)?;
+    }
+    // SAFETY: the call takes over the reference to the dtype that is made here, and reads so many sizes.
     unsafe {
         let descr = T::get_dtype(py).into_dtype_ptr();
-        let array: *mut PyObject = PY_ARRAY_API.PyArray_Empty(py, 1, &raw mut dimension, descr, 0);
+        let array: *mut PyObject = PY_ARRAY_API.PyArray_Empty(py, shape.len() as i32, sizes.as_mut_ptr(), descr, 0);
         Ok(Bound::from_owned_ptr_or_err(py, array)?.cast_into_unchecked())
     }
 }

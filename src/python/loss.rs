@@ -5,8 +5,10 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::floats::Floats;
+use super::borrowed::Array;
+use super::floats::{Floats, uninitialised};
 use super::spec::Spec;
+use crate::aligned::{caught, room, with_room};
 use crate::parallel::{Shared, for_each_range};
 use crate::simd::{Element, Kernel, Simd, dispatch};
 use crate::train::gather::{Gather, Input, Scatter};
@@ -126,7 +128,8 @@ pub(crate) fn loss<'py>(
     y_pred: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let call = Call::new(spec, y_true, y_pred)?;
-    let losses = PyArray1::<f64>::zeros(y_pred.py(), call.n, false);
+    // SAFETY: a loss is written for each row.
+    let losses = unsafe { uninitialised::<f64>(y_pred.py(), call.n)? };
     // SAFETY: the array was just made, and only this call knows it.
     let out = Shared::new(unsafe { losses.as_slice_mut()? });
     if call.pred.is_double() {
@@ -251,13 +254,14 @@ impl<'py> Call<'py> {
         let panels = self.n.div_ceil(T::LANES);
         let grain = GRAIN.div_ceil(T::LANES * self.units);
         let n = self.n;
-        self.pred.array.py().detach(|| {
-            for_each_range(panels, grain, |range| {
-                let range = range.start * T::LANES..n.min(range.end * T::LANES);
-                dispatch(Part { rows: &rows, range });
-            });
-        });
-        Ok(())
+        Ok(self.pred.array.py().detach(|| {
+            caught(|| {
+                for_each_range(panels, grain, |range| {
+                    let range = range.start * T::LANES..n.min(range.end * T::LANES);
+                    dispatch(Part { rows: &rows, range });
+                });
+            })
+        })?)
     }
 }
 
@@ -275,7 +279,9 @@ fn labels(y_true: &Bound<'_, PyAny>, n: usize, units: usize) -> PyResult<Vec<i64
         return Err(PyValueError::new_err(format!("y_true must have {n} labels. Received: shape {shape}")));
     }
     let labels = numpy.call_method1("asarray", (array.call_method0("ravel")?, "int64"))?;
-    let labels = labels.cast::<PyArray1<i64>>()?.try_readonly()?.to_vec()?;
+    let array = Array::<i64>::of("y_true", &labels)?;
+    let mut labels = with_room(n)?;
+    labels.copy_from_slice(array.as_slice());
     if let Some(row) = labels.iter().position(|&label| label < 0 || label as u64 >= units as u64) {
         let (last, label) = (units - 1, labels[row]);
         let message = format!("y_true must hold labels in [0, {last}]. Received: {label} in row {row}");
@@ -324,8 +330,8 @@ impl<T: Element> Kernel for Part<'_, '_, T> {
 
     fn run<S: Simd>(self, s: S) {
         let Rows { loss, units, pred, targets, weights, gradient, losses } = self.rows;
-        let mut output = vec![T::ZERO; units * T::LANES];
-        let mut slope = vec![T::ZERO; units * T::LANES];
+        let mut output = room::<T>(units * T::LANES);
+        let mut slope = room::<T>(units * T::LANES);
         let mut each = [T::ZERO; 16];
         let mut numbers = [0_i64; 16];
         for first in self.range.clone().step_by(T::LANES) {

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::arguments::{Noise, offset_of, pieces, rate_of, shape_of};
 use super::dropout::{Argument, Optional, RELEASE};
 use super::floats::uninitialised;
+use super::interruptible::interruptible;
 use super::key::key_of;
 use crate::dropout as kernels;
 use crate::dropout::Decisions;
@@ -106,7 +107,7 @@ fn new_bytes<'py>(
     if n < RELEASE {
         fill(out);
     } else {
-        py.detach(|| fill(out));
+        interruptible(py, || fill(out))?;
     }
     Ok(array)
 }

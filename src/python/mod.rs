@@ -17,6 +17,7 @@ mod dropout;
 mod errors;
 mod floats;
 mod fused;
+mod interruptible;
 mod key;
 mod layers;
 mod loss;
@@ -27,7 +28,11 @@ mod optimizer;
 mod predictions;
 mod products;
 mod random;
+mod reserve;
 mod spec;
+mod steps;
+mod training;
+mod turn;
 
 /// The native module `dropfast._core`.
 #[pymodule]
@@ -36,6 +41,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<key::Key>()?;
     module.add_class::<network::Network>()?;
+    module.add_class::<turn::Turn>()?;
+    module.add_class::<turn::Hold>()?;
+    module.add_function(wrap_pyfunction!(turn::forked, module)?)?;
     module.add_function(wrap_pyfunction!(dropout::dropout, module)?)?;
     module.add_function(wrap_pyfunction!(dropout::dropout_backward, module)?)?;
     module.add_function(wrap_pyfunction!(addresses::_drop, module)?)?;
@@ -68,7 +76,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(activation::activation_backward, module)?)?;
     module.add_function(wrap_pyfunction!(loss::loss, module)?)?;
     module.add_function(wrap_pyfunction!(loss::loss_gradient, module)?)?;
-    module.add_function(wrap_pyfunction!(optimizer::optimizer_update, module)?)?;
+    module.add_function(wrap_pyfunction!(steps::optimizer_update, module)?)?;
     Ok(())
 }
 

@@ -1,31 +1,22 @@
 //! Layer 5: `dropfast._core.Network`: the training engine for one stack of layers.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::Mutex;
 
-use numpy::{
-    Element as NumpyElement, PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
-    PyUntypedArrayMethods,
-};
+use numpy::Element as NumpyElement;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::borrowed::{Data, TargetArray, readable, writable};
 use super::key::Key as PyKey;
 use super::layers::layers_from_python;
-use super::loss::{loss_from_python, target_units};
-use super::optimizer::optimizer_from_python;
 use super::predictions::How;
+use super::training::TrainCall;
+use super::turn::Turn;
 use crate::dense::forward::Real;
-use crate::parallel::{Shared, num_threads};
 use crate::rng::Key;
 use crate::train::layer::{Dense, Layer, Limits};
 use crate::train::noise::Origin;
 use crate::train::plan::Plan;
-use crate::train::run::Run;
-use crate::train::update::Parameter;
 use crate::train::workspace::Workspace;
 
 /// The native plan and buffers of one stack of layers. It holds no weights: each call is given them.
@@ -41,7 +32,7 @@ use crate::train::workspace::Workspace;
 #[pyclass(module = "dropfast._core", frozen)]
 pub(crate) struct Network {
     pub(super) plan: Plan,
-    limits: Vec<Limits>,
+    pub(super) limits: Vec<Limits>,
     buffers: Buffers,
 }
 
@@ -123,13 +114,19 @@ impl Network {
 
     /// The outputs at inference for the rows of ``x``, in a new array; None where ``x`` is not an array just as the network
     /// takes it, so that nothing needs to be looked at in Python first.
-    #[pyo3(signature = (params, x))]
+    /// Neither is it where somebody else has the weights' turn.
+    #[pyo3(signature = (params, x, turn = None))]
     fn predict<'py>(
         &self,
         py: Python<'py>,
         params: Vec<Bound<'py, PyAny>>,
         x: &Bound<'py, PyAny>,
+        turn: Option<&Bound<'py, Turn>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let reading = turn.map(|turn| turn.get().try_read());
+        if matches!(reading, Some(None)) {
+            return Ok(None);
+        }
         match self.buffers {
             Buffers::Single(_) => self.predict_as::<f32>(py, &params, x),
             Buffers::Double(_) => self.predict_as::<f64>(py, &params, x),
@@ -165,10 +162,10 @@ impl Network {
     }
 
     /// Train on up to ``batches`` batches of ``x[order]``, beginning with batch ``start`` of the epoch, for about
-    /// ``milliseconds``. Return how many batches were done, the sum over their rows of the weighted loss, and the number of
-    /// rows whose label was predicted. ``counter``, an array of one uint64, is set to the number of the step after each that was applied.
+    /// ``milliseconds``. Return how many batches were done, ``total`` with the weighted losses of their rows added, batch by
+    /// batch, and the number of rows whose label was predicted. ``counter[0]`` becomes the number of steps done after each.
     #[pyo3(signature = (params, state, x, y, *, order, start, batches, batch_size, loss, optimizer, learning_rates, keys,
-        rates = None, first_step, counter = None, sample_weight = None, predictions = None, milliseconds = 100))]
+        rates = None, first_step, counter = None, total = 0.0, sample_weight = None, predictions = None, milliseconds = 100))]
     #[allow(clippy::too_many_arguments, reason = "keywords of the Python method")]
     fn train(
         &self,
@@ -177,17 +174,18 @@ impl Network {
         state: Vec<Vec<Bound<'_, PyAny>>>,
         x: &Bound<'_, PyAny>,
         y: &Bound<'_, PyAny>,
-        order: PyReadonlyArray1<'_, i64>,
+        order: &Bound<'_, PyAny>,
         start: usize,
         batches: usize,
         batch_size: usize,
         loss: &Bound<'_, PyDict>,
         optimizer: &Bound<'_, PyDict>,
-        learning_rates: PyReadonlyArray1<'_, f64>,
+        learning_rates: &Bound<'_, PyAny>,
         keys: Vec<PyRef<'_, PyKey>>,
-        rates: Option<PyReadonlyArrayDyn<'_, f64>>,
+        rates: Option<&Bound<'_, PyAny>>,
         first_step: u64,
-        counter: Option<Bound<'_, PyArray1<u64>>>,
+        counter: Option<&Bound<'_, PyAny>>,
+        total: f64,
         sample_weight: Option<&Bound<'_, PyAny>>,
         predictions: Option<&Bound<'_, PyAny>>,
         milliseconds: u64,
@@ -208,6 +206,7 @@ impl Network {
             rates,
             first_step,
             counter,
+            total,
             sample_weight,
             predictions,
             milliseconds,
@@ -217,28 +216,6 @@ impl Network {
             Buffers::Double(_) => self.train_as::<f64>(py, &call),
         }
     }
-}
-
-/// The arguments of [`Network::train`].
-struct TrainCall<'a, 'py> {
-    params: Vec<Bound<'py, PyAny>>,
-    state: Vec<Vec<Bound<'py, PyAny>>>,
-    x: &'a Bound<'py, PyAny>,
-    y: &'a Bound<'py, PyAny>,
-    order: PyReadonlyArray1<'py, i64>,
-    start: usize,
-    batches: usize,
-    batch_size: usize,
-    loss: &'a Bound<'py, PyDict>,
-    optimizer: &'a Bound<'py, PyDict>,
-    learning_rates: PyReadonlyArray1<'py, f64>,
-    keys: Vec<Key>,
-    rates: Option<PyReadonlyArrayDyn<'py, f64>>,
-    first_step: u64,
-    counter: Option<Bound<'py, PyArray1<u64>>>,
-    sample_weight: Option<&'a Bound<'py, PyAny>>,
-    predictions: Option<&'a Bound<'py, PyAny>>,
-    milliseconds: u64,
 }
 
 impl Network {
@@ -251,12 +228,6 @@ impl Network {
             return Err(PyValueError::new_err(message));
         }
         Ok(Some(keys.iter().map(|key| key.0).collect()))
-    }
-
-    /// The parameters to write.
-    fn parameters<'py, T: Number>(&self, params: &[Bound<'py, PyAny>]) -> PyResult<Vec<PyReadwriteArrayDyn<'py, T>>> {
-        self.check_count("params", params.len())?;
-        params.iter().zip(&self.plan.parameters).map(|(array, &len)| writable("params", array, len)).collect()
     }
 
     pub(super) fn check_count(&self, name: &str, received: usize) -> PyResult<()> {
@@ -281,134 +252,5 @@ impl Network {
             crate::train::layer::Noise { rate, ..noise }.check()?;
         }
         Ok(())
-    }
-
-    fn train_as<T: Number>(&self, py: Python<'_>, call: &TrainCall<'_, '_>) -> PyResult<(usize, f64, u64)> {
-        let data = Data::<T>::new(call.x, self.plan.widths[0])?;
-        let rows = data.rows();
-        let (first, order) = self.order(call, rows)?;
-        let batches = order.len().div_ceil(call.batch_size);
-        let learning_rates = call.learning_rates.as_slice()?;
-        if learning_rates.len() < batches {
-            let message = format!("learning_rates must have {batches} elements. Received: {}", learning_rates.len());
-            return Err(PyValueError::new_err(message));
-        }
-        let rates = call.rates.as_ref().map(|rates| rates.as_slice()).transpose()?;
-        let rates = rates.map(|rates| rates.get(..batches * self.plan.noise.len()).unwrap_or(rates));
-        self.check_rates(rates, batches)?;
-        let loss = loss_from_python(call.loss)?;
-        let (optimizer, clip) = optimizer_from_python(call.optimizer)?;
-        let targets = TargetArray::<T>::new(call.y, rows, target_units(&loss, self.plan.outputs())?)?;
-        let weights = call.sample_weight.map(|weights| readable::<T>("sample_weight", weights)).transpose()?;
-        if let Some(weights) = weights.as_ref().filter(|weights| weights.len() != rows) {
-            let message = format!("sample_weight must have {rows} elements. Received: {}", weights.len());
-            return Err(PyValueError::new_err(message));
-        }
-        let units = self.plan.outputs();
-        let outputs = call.order.len() * units;
-        let mut predictions = call.predictions.map(|out| writable::<T>("predictions", out, outputs)).transpose()?;
-        let mut parameters = self.parameters::<T>(&call.params)?;
-        let mut states = Vec::new();
-        for slot in &call.state {
-            self.check_count("state", slot.len())?;
-            states.push(self.parameters::<T>(slot)?);
-        }
-        if states.len() != optimizer.states() {
-            let message = format!("state must have {} slots. Received: {}", optimizer.states(), states.len());
-            return Err(PyValueError::new_err(message));
-        }
-        let mut counter = call.counter.as_ref().map(|counter| counter.try_readwrite()).transpose()?;
-        let counter = match &mut counter {
-            Some(counter) => match counter.as_slice_mut()? {
-                // SAFETY: aligned, as NumPy says of it, and this borrow's alone while the run lasts; readers in Python take one word.
-                [steps] => Some(unsafe { AtomicU64::from_ptr(steps) }),
-                other => {
-                    let message = format!("counter must have one element. Received: {}", other.len());
-                    return Err(PyValueError::new_err(message));
-                }
-            },
-            None => None,
-        };
-        let run = Run {
-            plan: &self.plan,
-            parameters: self.shared(&mut parameters, &mut states)?,
-            input: data.input()?,
-            targets: targets.targets()?,
-            weights: weights.as_ref().map(|weights| weights.as_slice()).transpose()?,
-            order,
-            batch_size: call.batch_size,
-            loss,
-            optimizer,
-            clip,
-            learning_rates,
-            keys: &call.keys,
-            rates,
-            first_step: call.first_step,
-            counter,
-            predictions: match &mut predictions {
-                Some(out) => Some(Shared::new(&mut out.as_slice_mut()?[first * units..(first + order.len()) * units])),
-                None => None,
-            },
-            budget: Duration::from_millis(call.milliseconds),
-        };
-        let rows = order.len().min(run.batch_size);
-        let progress = py.detach(|| self.with_workspace(rows, |space| run.train(space)))?;
-        Ok((progress.batches, progress.loss, progress.correct))
-    }
-
-    /// Where the run begins in the epoch, and its row numbers, all of them below `rows`.
-    fn order<'a>(&self, call: &'a TrainCall<'_, '_>, rows: usize) -> PyResult<(usize, &'a [i64])> {
-        if call.batch_size == 0 {
-            return Err(PyValueError::new_err("batch_size must be a positive integer. Received: batch_size=0"));
-        }
-        let order = call.order.as_slice()?;
-        let first = call.start.saturating_mul(call.batch_size).min(order.len());
-        let last = first.saturating_add(call.batches.saturating_mul(call.batch_size)).min(order.len());
-        let order = &order[first..last];
-        if let Some(row) = order.iter().find(|&&row| row < 0 || row as usize >= rows) {
-            return Err(PyValueError::new_err(format!("order must be row numbers in [0, {rows}). Received: {row}")));
-        }
-        Ok((first, order))
-    }
-
-    /// Parameters and slots in the hands of a team.
-    fn shared<'a, T: Number>(
-        &self,
-        parameters: &'a mut [PyReadwriteArrayDyn<'_, T>],
-        states: &'a mut [Vec<PyReadwriteArrayDyn<'_, T>>],
-    ) -> PyResult<Vec<Parameter<'a, T>>> {
-        let mut slots: Vec<Vec<Shared<'a, T>>> = parameters.iter().map(|_| Vec::new()).collect();
-        for state in states {
-            for (slots, state) in slots.iter_mut().zip(state) {
-                slots.push(Shared::new(state.as_slice_mut()?));
-            }
-        }
-        let columns = self.plan.dense.iter().flat_map(|place| {
-            let each = if place.bias.is_some() { 2 } else { 1 };
-            std::iter::repeat_n(place.outputs, each)
-        });
-        let all = parameters.iter_mut().zip(slots).zip(columns).zip(&self.limits);
-        all.map(|(((values, states), columns), &limits)| {
-            Ok(Parameter { values: Shared::new(values.as_slice_mut()?), columns, states, limits })
-        })
-        .collect()
-    }
-
-    /// Runs with the network's buffers, or with fresh ones where another thread trains with them.
-    fn with_workspace<T: Number, R>(&self, batch: usize, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
-        let panels = batch.div_ceil(T::LANES).max(1);
-        let members = num_threads();
-        let fresh = || Workspace::new(&self.plan, panels, members, true);
-        let mutex = T::buffers(self).expect("the network's type was matched");
-        let mut guard = match mutex.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return run(&mut fresh()),
-        };
-        let fits = |space: &Workspace<T>| space.panels >= panels && space.members() == members;
-        let mut space = guard.take().filter(fits).unwrap_or_else(fresh);
-        let result = run(&mut space);
-        *guard = Some(space);
-        result
     }
 }

@@ -5,8 +5,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::arguments::POSITIONS;
-use super::borrowed::{Data, elements, writable};
+use super::borrowed::{Array, Data, check_apart, elements};
+use super::floats::new_array;
+use super::interruptible::interruptible;
 use super::network::{Network, Number};
+use crate::aligned::caught;
 use crate::parallel::{Shared, View};
 use crate::rng::Key;
 use crate::train::gather::Input;
@@ -24,6 +27,9 @@ pub(super) struct How<'a> {
     pub(crate) origin: Origin,
 }
 
+/// Multiply-adds from which on predictions answer signals: a millisecond.
+const LONG: usize = 1 << 24;
+
 impl Network {
     /// The parameters to read, without the list of borrows that is kept for arrays that are written: with a small network
     /// that would take as long as all else.
@@ -33,6 +39,12 @@ impl Network {
         // SAFETY: as with all arrays in NumPy, whoever lets another thread train meanwhile reads numbers from before or after.
         each.map(|(array, &len)| Ok(View::new(unsafe { elements("params", array, len)? }))).collect()
     }
+
+    /// Whether predictions for so many rows take so long that they should answer signals.
+    fn is_long_prediction(&self, rows: usize) -> bool {
+        rows.saturating_mul(self.plan.parameters.iter().sum()) >= LONG
+    }
+
     /// See [`Network::predict`].
     pub(super) fn predict_as<'py, T: Number>(
         &self,
@@ -49,13 +61,17 @@ impl Network {
         // SAFETY: nobody else knows the new array; as to `x`, see `weights`. What cannot be a slice is not just as taken.
         let (x, array, out) = unsafe {
             let Ok(x) = x.as_slice() else { return Ok(None) };
-            let array = PyArray2::<T>::new(py, [rows, self.plan.outputs()], false);
+            let array = new_array::<T>(py, &[rows, self.plan.outputs()])?;
             let out = array.as_slice_mut()? as *mut [T];
             (x, array, &mut *out)
         };
         let (plan, input) = (&self.plan, Input::Float(x));
         let predict = Predict { plan, parameters, input, rows, keys: None, rates: None, origin: Origin::default() };
-        py.detach(|| predict.outputs(out));
+        if self.is_long_prediction(rows) {
+            interruptible(py, || predict.outputs(out))??;
+        } else {
+            py.detach(|| caught(|| predict.outputs(out)))??;
+        }
         Ok(Some(array.into_any()))
     }
 
@@ -78,7 +94,7 @@ impl Network {
             );
             return Err(PyValueError::new_err(message));
         }
-        Ok(Predict { plan: &self.plan, parameters, input: data.input()?, rows, keys, rates, origin })
+        Ok(Predict { plan: &self.plan, parameters, input: data.input(), rows, keys, rates, origin })
     }
 
     pub(super) fn forward_as<T: Number>(
@@ -92,11 +108,11 @@ impl Network {
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
-        let mut out = writable::<T>("out", out, rows * self.plan.outputs())?;
+        let mut out = Array::<T>::writable("out", out, rows * self.plan.outputs())?;
+        check_apart(&mut vec![out.bytes()], &[("x", data.bytes())])?;
         let predict = self.prediction(weights, &data, how)?;
-        let out = out.as_slice_mut()?;
-        py.detach(|| predict.outputs(out));
-        Ok(())
+        let out = out.as_slice_mut();
+        Ok(interruptible(py, || predict.outputs(out))??)
     }
 
     pub(super) fn predict_mc_as<T: Number>(
@@ -111,12 +127,12 @@ impl Network {
         let weights = self.weights::<T>(params)?;
         let data = Data::<T>::new(x, self.plan.widths[0])?;
         let rows = data.rows();
-        let mut mean = writable::<f64>("mean", mean, rows * self.plan.outputs())?;
-        let mut m2 = writable::<f64>("m2", m2, rows * self.plan.outputs())?;
+        let mut mean = Array::<f64>::writable("mean", mean, rows * self.plan.outputs())?;
+        let mut m2 = Array::<f64>::writable("m2", m2, rows * self.plan.outputs())?;
+        check_apart(&mut vec![mean.bytes(), m2.bytes()], &[("x", data.bytes())])?;
         let predict = self.prediction(weights, &data, how)?;
         let moments =
-            Moments { mean: Shared::new(mean.as_slice_mut()?), m2: Shared::new(m2.as_slice_mut()?), first, count };
-        py.detach(|| predict.moments(moments));
-        Ok(())
+            Moments { mean: Shared::new(mean.as_slice_mut()), m2: Shared::new(m2.as_slice_mut()), first, count };
+        Ok(interruptible(py, || predict.moments(moments))??)
     }
 }

@@ -4,7 +4,7 @@ use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::arrays::{Precision, Real, without_lock};
+use super::arrays::{LONG, Precision, Real, without_lock};
 use crate::dense::finite;
 use crate::gemm::{driver, peak};
 use crate::simd::{Element, level};
@@ -57,16 +57,17 @@ pub(crate) fn matmul<'py>(
     match a.precision {
         Precision::Single => multiply::<f32>(&a, &b, &out.array),
         Precision::Double => multiply::<f64>(&a, &b, &out.array),
-    }
+    }?;
     out.finish()
 }
 
 /// The product of checked arrays of type `T`.
-fn multiply<T: Element>(a: &Real<'_>, b: &Real<'_>, c: &Real<'_>) {
+fn multiply<T: Element>(a: &Real<'_>, b: &Real<'_>, c: &Real<'_>) -> PyResult<()> {
     // SAFETY: types and shapes were checked; `c` overlaps neither; the arrays live until this returns, and whoever
     // writes them meanwhile from another thread breaks NumPy's own rules.
     let (a_matrix, b, c) = unsafe { (a.matrix::<T>(), b.matrix::<T>(), c.matrix_mut::<T>()) };
-    without_lock(a.array.py(), c, |c| driver::multiply(a_matrix, b, c));
+    let long = a_matrix.rows.saturating_mul(a_matrix.columns).saturating_mul(b.columns) >= LONG;
+    without_lock(a.array.py(), long, c, |c| driver::multiply(a_matrix, b, c))
 }
 
 /// Where the first NaN or infinity is, counted along the first axis.

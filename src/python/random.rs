@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use super::arguments::integer;
 use super::floats::uninitialised;
+use super::interruptible::interruptible;
 use super::key::key_of;
 use crate::rng;
 
@@ -28,7 +29,7 @@ fn filled<'py, T: numpy::Element + Send>(
     let array = unsafe { uninitialised::<T>(py, n as usize)? };
     // SAFETY: new and contiguous, nobody else has it.
     let out = unsafe { array.as_slice_mut()? };
-    py.detach(|| fill(key, offset, out));
+    interruptible(py, || fill(key, offset, out))?;
     Ok(array)
 }
 
@@ -168,5 +169,5 @@ pub(crate) fn random_normal<'py>(
 /// [0, 1, 2, 3, 4]
 #[pyfunction]
 pub(crate) fn permutation<'py>(n: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    filled(n, key, None, |key, _, out: &mut [i64]| out.copy_from_slice(&rng::permutation(out.len(), key)))
+    filled(n, key, None, |key, _, out: &mut [i64]| rng::permute(key, out))
 }

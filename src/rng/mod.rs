@@ -25,7 +25,7 @@ pub(crate) use key::domain;
 #[cfg(test)]
 use normal::normals_at;
 pub(crate) use normal::{NORMAL_STEPS, normal_lanes, normals, normals_f64};
-pub(crate) use permutation::permutation;
+pub(crate) use permutation::{permutation, permute};
 pub(crate) use uniform::{uniforms, words};
 
 #[cfg(test)]

@@ -20,7 +20,15 @@ const BATCH: usize = 1024;
 /// A permutation of `0..n`, by Fisher and Yates from the end: position `i` is swapped with one of `0..=i`, chosen by the
 /// upper half of the product of `i + 1` and 64-bit lane `i mod 2` of block `i div 2`.
 pub(crate) fn permutation(n: usize, key: Key) -> Vec<i64> {
-    let mut order: Vec<i64> = (0..n as i64).collect();
+    let mut order = vec![0; n];
+    permute(key, &mut order);
+    order
+}
+
+/// [`permutation`] of `0..order.len()`, written over `order`.
+pub(crate) fn permute(key: Key, order: &mut [i64]) {
+    let n = order.len();
+    order.iter_mut().enumerate().for_each(|(i, place)| *place = i as i64);
     let mut lanes = Vec::with_capacity(BATCH + 8);
     for batch in (0..n.div_ceil(BATCH)).rev() {
         let first = batch * BATCH;
@@ -32,5 +40,4 @@ pub(crate) fn permutation(n: usize, key: Key) -> Vec<i64> {
             order.swap(i, j as usize);
         }
     }
-    order
 }

@@ -5,7 +5,7 @@
 //! * [`phase_two`], [`update`], [`late`], [`jobs`]: phase two, weight gradients into the optimizer.
 //! * [`own`]: which features and weights belong to which member of a team.
 //! * [`skip`], [`gradient_work`]: what products may leave out where rows share a mask.
-//! * [`run`]: a run of batches; [`predict`]: inference and Monte Carlo averages; [`few_rows`]: inference for a few rows.
+//! * [`run`]: a run of batches, and [`halt`], where it ends early; [`predict`]: inference and Monte Carlo averages; [`few_rows`]: inference for a few rows.
 //! * [`loss`], [`optimizer`]: their formulas.
 //! * [`workspace`]: the buffers.
 
@@ -14,6 +14,7 @@ pub(crate) mod few_rows;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod gradient_work;
+pub(crate) mod halt;
 pub(crate) mod jobs;
 pub(crate) mod late;
 pub(crate) mod layer;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::gradient_work::{GradientWork, groups};
+use super::halt::{Checkpoint, Halt};
 use super::jobs::Job;
 use super::layer::Limits;
 use super::optimizer::{NormClip, RuleVisitor, UpdateRule, is_fused};
@@ -17,9 +18,9 @@ use crate::gemm::outer::{BLOCK_ROWS, ColumnSums, Outer, Piece, RowGroup, Sink, T
 use crate::parallel::{Member, Shared};
 use crate::simd::{Element, Simd};
 
-/// Whole gradients and their sums of squares, for [`NormClip`] and for rules that are not fused.
+/// Whole gradients and their sums of squares: for [`NormClip`], for rules that are not fused, or so that a step can end early.
 pub(crate) struct Whole<'a, T> {
-    /// The bound of their norm.
+    /// The bound, if there is one.
     pub(crate) clip: Option<NormClip>,
     /// The gradient of each parameter.
     pub(crate) gradients: Vec<Shared<'a, T>>,
@@ -35,7 +36,7 @@ pub(crate) struct PhaseTwo<'a, 'b, S, T: Element> {
     pub(crate) pass: &'a Pass<'b, T>,
     /// The parameters.
     pub(crate) parameters: &'a [Parameter<'b, T>],
-    /// Where gradients are kept, if clipping needs them whole.
+    /// Where gradients are kept, if they are needed whole.
     pub(crate) whole: Option<&'a Whole<'b, T>>,
     /// Rows of kernels whose squares are summed together.
     pub(crate) jobs: &'a [Job],
@@ -45,6 +46,8 @@ pub(crate) struct PhaseTwo<'a, 'b, S, T: Element> {
     pub(crate) member: &'a Member<'a>,
     /// The batch.
     pub(crate) batch: &'a Batch<'a>,
+    /// Where the run ends early, and where this phase stands: it ends while gradients are kept, before the first is used.
+    pub(crate) halt: (&'a Halt, Checkpoint),
 }
 
 impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTwo<'_, '_, S, T> {
@@ -59,8 +62,11 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> RuleVisitor<T> for PhaseTw
             None => unreachable!("gradients are kept whole for rules that are not fused"),
             Some(whole) => {
                 self.store(whole);
+                self.member.wait();
+                if self.halt.0.reached(self.halt.1) {
+                    return;
+                }
                 if whole.clip.is_some() {
-                    self.member.wait();
                     self.sum_squares(whole);
                     self.member.wait();
                 }
@@ -99,6 +105,9 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
             let mut kernel = sink(place.kernel);
             let own = own::<T>(place.inputs, self.member.index, self.member.size);
             for start in own.clone().step_by(BLOCK_ROWS) {
+                if self.whole.is_some() && self.halt.0.ask(self.member, self.halt.1) {
+                    return;
+                }
                 let rows = start..own.end.min(start + BLOCK_ROWS);
                 match work {
                     GradientWork::All => kernel.take_product(self.s, operands, rows, place.outputs),
@@ -228,18 +237,17 @@ impl<S: Simd, T: Element + std::ops::Add<Output = T>> PhaseTwo<'_, '_, S, T> {
 
     /// The factor that brings a parameter's gradient down to its bound.
     fn clip_factor(&self, whole: &Whole<'_, T>, parameter: usize) -> Option<T> {
-        let clip = whole.clip?;
+        let (NormClip::Each(bound) | NormClip::Global(bound)) = whole.clip?;
         // SAFETY: complete since the barrier, and only read until the next.
         let squares = unsafe { whole.squares.view() };
         let mut sum = 0.0;
         for (number, job) in self.jobs.iter().enumerate() {
             for (index, (other, _)) in self.elements_of(job).enumerate() {
-                if other == parameter || matches!(clip, NormClip::Global(_)) {
+                if other == parameter || matches!(whole.clip, Some(NormClip::Global(_))) {
                     sum += squares[2 * number + index];
                 }
             }
         }
-        let (NormClip::Each(bound) | NormClip::Global(bound)) = clip;
         let norm = sum.sqrt();
         (norm > bound).then(|| T::from_f64(bound / norm))
     }

@@ -1,9 +1,10 @@
 //! Layer 4: inference, and Monte Carlo averages over dropout masks.
 //!
 //! Each member takes its own rows through the network in small groups of panels, so memory does not grow with the number of
-//! rows or samples.
+//! rows or samples. A call that is interrupted leaves its outputs half written.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::few_rows;
 use super::gather::{Input, Scatter};
@@ -12,9 +13,12 @@ use super::noise::{Draw, Origin};
 use super::pass::{Group, Pass};
 use super::plan::Plan;
 use super::workspace::{Scratch, Workspace};
+use crate::aligned::ensure_room;
 use crate::dense::forward::Real;
+use crate::error::Result;
 use crate::gemm::blocks::SHARE;
 use crate::gemm::panel::panels_at_once;
+use crate::interrupt::requested;
 use crate::parallel::{Effort, Member, Shared, View, for_each_part_by};
 use crate::rng::Key;
 use crate::simd::{Element, Kernel, Simd, dispatch};
@@ -58,25 +62,33 @@ enum Job<'a, T> {
 
 impl<'a, T: Real> Predict<'a, T> {
     /// Writes the outputs, `[row][unit]`.
-    pub(crate) fn outputs(self, out: &'a mut [T]) {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Memory`] where there is no room for what a few panels need.
+    pub(crate) fn outputs(self, out: &'a mut [T]) -> Result<()> {
         assert_eq!(out.len(), self.rows * self.plan.outputs());
         if let (None, Input::Float(x), true) =
             (self.keys, self.input, few_rows::fits(self.plan, &self.input, self.rows))
         {
             let Self { plan, parameters, rows, .. } = &self;
-            return dispatch(few_rows::Rows { plan, parameters, x, rows: *rows, out });
+            ensure_room::<T>(2 * rows * plan.widest())?;
+            dispatch(few_rows::Rows { plan, parameters, x, rows: *rows, out });
+            return Ok(());
         }
-        dispatch(Run { predict: self, job: Job::Outputs(Shared::new(out)) });
+        dispatch(Run { predict: self, job: Job::Outputs(Shared::new(out)) })
     }
 
     /// Adds samples of the outputs under fresh masks to running moments.
     ///
     /// # Panics
     /// Without keys, or where the moments have another shape.
-    pub(crate) fn moments(self, moments: Moments<'a>) {
+    ///
+    /// # Errors
+    /// As [`Predict::outputs`].
+    pub(crate) fn moments(self, moments: Moments<'a>) -> Result<()> {
         assert!(self.keys.is_some() && moments.mean.len() == self.rows * self.plan.outputs());
         assert_eq!(moments.mean.len(), moments.m2.len());
-        dispatch(Run { predict: self, job: Job::Moments(moments) });
+        dispatch(Run { predict: self, job: Job::Moments(moments) })
     }
 }
 
@@ -99,9 +111,9 @@ struct Run<'a, T: Element> {
 }
 
 impl<T: Element> Kernel for Run<'_, T> {
-    type Output = ();
+    type Output = Result<()>;
 
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Result<()> {
         let Self { predict, job } = self;
         let group = panels_at_once(S::LEVEL);
         let panels = predict.rows.div_ceil(T::LANES);
@@ -110,16 +122,22 @@ impl<T: Element> Kernel for Run<'_, T> {
         let effort = Effort::of(work / SHARE);
         let part = part(panels, effort.threads, group);
         let members = effort.threads;
-        let mut workspace = Workspace::new(predict.plan, members * group, members, false);
+        let mut workspace = Workspace::new(predict.plan, members * group, members, false)?;
+        // What each thread makes for itself.
+        ensure_room::<T>(members * (group + 1) * predict.plan.widest() * T::LANES)?;
         let pass = Pass { plan: predict.plan, parameters: predict.parameters.clone(), buffers: workspace.share() };
-        let shared = Predicting { s, predict: &predict, pass, group };
+        let shared = Predicting { s, predict: &predict, pass, group, ended: AtomicBool::new(false) };
         for_each_part_by(effort, panels, part, |member, mine| {
+            if shared.ended.load(Relaxed) {
+                return;
+            }
             let first = member * group;
             Member::alone(|alone| match &job {
                 Job::Outputs(out) => shared.outputs(alone, first, mine, out),
                 Job::Moments(moments) => shared.moments(alone, first, mine, moments),
             });
         });
+        Ok(())
     }
 }
 
@@ -138,9 +156,19 @@ struct Predicting<'a, 'b, S, T: Element> {
     pass: Pass<'b, T>,
     /// Panels at a time.
     group: usize,
+    /// Whether the caller was asked to end early.
+    ended: AtomicBool,
 }
 
 impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
+    /// Whether the call is to end early.
+    fn ends(&self) -> bool {
+        if requested() {
+            self.ended.store(true, Relaxed);
+        }
+        self.ended.load(Relaxed)
+    }
+
     /// Some panels in groups, each with the buffers' panels that it uses, from `slot` on.
     fn groups<'m>(
         &self,
@@ -178,6 +206,9 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
         let draws = self.predict.draws(None);
         let mut scratch = Scratch::new(self.predict.plan);
         for (panels, group) in self.groups(alone, slot, mine) {
+            if self.ends() {
+                return;
+            }
             // SAFETY: the group and its rows of the output are this thread's.
             unsafe {
                 self.gather(panels.clone(), &group);
@@ -209,6 +240,9 @@ impl<S: Simd, T: Element> Predicting<'_, '_, S, T> {
                     copy.copy_from_slice(value);
                 }
                 for sample in moments.first..moments.first + moments.count {
+                    if self.ends() {
+                        return;
+                    }
                     let draws = self.predict.draws(Some(sample));
                     for (copy, value) in prefix.chunks_exact(width * T::LANES).zip(copies()) {
                         value.copy_from_slice(copy);

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::gather::{Input, Scatter};
+use super::halt::{Checkpoint, Halt};
 use super::jobs::{Job, jobs, share};
 use super::layer::{Layer, Noise};
 use super::loss::{Loss, LossPanel, Targets};
@@ -60,6 +61,8 @@ pub(crate) struct Run<'a, T: Element> {
     pub(crate) optimizer: Optimizer,
     /// Clipping that needs whole gradients.
     pub(crate) clip: Option<NormClip>,
+    /// Whether gradients are whole before any is used: then a step can end early without a trace.
+    pub(crate) whole_gradients: bool,
     /// A learning rate for each batch.
     pub(crate) learning_rates: &'a [f64],
     /// A key for each stochastic layer; its step is replaced.
@@ -68,9 +71,10 @@ pub(crate) struct Run<'a, T: Element> {
     pub(crate) rates: Option<&'a [f64]>,
     /// Batches that the optimizer has seen before.
     pub(crate) first_step: u64,
-    /// Where each step that was applied is counted at once, so that whoever looks between two calls finds weights and counter of one
-    /// step.
-    pub(crate) counter: Option<&'a AtomicU64>,
+    /// Batches that it has seen: moved on with each step, so that weights and counter belong together whenever Python sees them.
+    pub(crate) counter: &'a AtomicU64,
+    /// The sum of losses of the epoch so far: carried on batch by batch, it doesn't depend on where runs end.
+    pub(crate) total: f64,
     /// Receives the outputs `[row of the run][unit]`.
     pub(crate) predictions: Option<Shared<'a, T>>,
     /// The run ends after the batch in which this has passed.
@@ -82,7 +86,7 @@ pub(crate) struct Run<'a, T: Element> {
 pub(crate) struct Progress {
     /// Batches done.
     pub(crate) batches: usize,
-    /// Sum over rows of weighted losses, penalties counted once a row.
+    /// Sum over rows of weighted losses, penalties counted once a row: the run's `total` carried on.
     pub(crate) loss: f64,
     /// Rows whose label was predicted.
     pub(crate) correct: u64,
@@ -92,7 +96,8 @@ impl<'a, T: Element + std::ops::Add<Output = T>> Run<'a, T> {
     /// Trains until the rows or the budget are used up.
     ///
     /// # Errors
-    /// [`Error::FloatingPoint`] where a batch's loss is not finite; parameters are then those before that batch.
+    /// [`Error::FloatingPoint`] where a batch's loss is not finite, [`Error::Interrupted`] where the caller was asked to end: parameters
+    /// and counter are then those before that batch.
     pub(crate) fn train(&self, workspace: &mut Workspace<T>) -> Result<Progress> {
         self.train_at(level(), workspace)
     }
@@ -140,24 +145,24 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
         let jobs = jobs(run.plan);
         let panels = run.batch_size.min(run.order.len()).div_ceil(T::LANES);
         let members = workspace.members();
-        let mut policy = std::mem::take(&mut workspace.policy);
-        policy.prepare(
-            run.batch_size,
-            members.min(cores()),
-            run.plan.parameters.iter().sum::<usize>() * run.batch_size / SHARE,
-        );
-        let keeps = run.clip.is_some() || !run.optimizer.is_fused::<T>();
+        let keeps = run.clip.is_some() || run.whole_gradients || !run.optimizer.is_fused::<T>();
         let lengths = run.plan.parameters.iter().filter(|_| keeps);
-        let mut gradients: Vec<_> = lengths.map(|&len| Aligned::zeros(len)).collect();
-        let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 });
-        let mut losses = Aligned::zeros(panels * T::LANES);
-        let mut penalties = Aligned::zeros(jobs.len());
+        let mut gradients: Vec<_> = lengths.map(|&len| Aligned::zeros(len)).collect::<Result<_>>()?;
+        let mut squares = Aligned::zeros(if run.clip.is_some() { 2 * jobs.len() } else { 0 })?;
+        let mut losses = Aligned::zeros(panels * T::LANES)?;
+        let mut penalties = Aligned::zeros(jobs.len())?;
         let shared_squares = Shared::new(&mut squares);
         let whole = keeps.then(|| Whole {
             clip: run.clip,
             gradients: gradients.iter_mut().map(|gradient| Shared::new(gradient)).collect(),
             squares: shared_squares,
         });
+        let mut policy = std::mem::take(&mut workspace.policy);
+        policy.prepare(
+            run.batch_size,
+            members.min(cores()),
+            run.plan.parameters.iter().sum::<usize>() * run.batch_size / SHARE,
+        );
         let team_run = TeamRun {
             s,
             run,
@@ -171,6 +176,7 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel for Train<'_, '_, T> {
             losses: Shared::new(&mut losses),
             penalties: Shared::new(&mut penalties),
             correct: AtomicUsize::new(0),
+            halt: Halt::default(),
         };
         let outcome = team_run.batches(&mut Team::new(members, &mut policy));
         workspace.policy = policy;
@@ -190,6 +196,7 @@ struct TeamRun<'a, 'b, S, T: Element> {
     /// The penalty of each job's weights.
     penalties: Shared<'b, f64>,
     correct: AtomicUsize,
+    halt: Halt,
 }
 
 impl<'b, S: Simd, T: Element + std::ops::Add<Output = T>> TeamRun<'_, 'b, S, T>
@@ -199,27 +206,25 @@ where
     /// All batches, each a turn of the team.
     fn batches(&self, team: &mut Team<'_>) -> Result<Progress> {
         let (run, started) = (self.run, Instant::now());
-        let mut progress = Progress::default();
+        let mut progress = Progress { loss: run.total, ..Progress::default() };
         for (number, rows) in run.order.chunks(run.batch_size).enumerate() {
             let draws = run.draws(number, rows.len());
             let batch = Batch { rows, first: number * run.batch_size, draws: &draws };
-            let loss = Mutex::new(0.0);
+            let loss = Mutex::new(None);
             team.turn(rows.len(), &|member| {
                 let sum = Member::alone(|alone| self.batch(member, alone, number, &batch));
                 if member.index == 0 {
                     *loss.lock().expect("nobody else holds it") = sum;
                 }
             });
-            let loss = loss.into_inner().expect("nobody else holds it");
+            let Some(loss) = loss.into_inner().expect("nobody else holds it") else { return Err(Error::Interrupted) };
             if !loss.is_finite() {
                 let message = format!("the loss became {loss} at batch {number} of this run, step {}", {
                     run.first_step + number as u64
                 });
                 return Err(Error::FloatingPoint(message));
             }
-            if let Some(counter) = run.counter {
-                counter.store(run.first_step + number as u64 + 1, Relaxed);
-            }
+            run.counter.store(run.first_step + number as u64 + 1, Relaxed);
             progress.loss += loss;
             progress.batches += 1;
             if started.elapsed() >= run.budget {
@@ -230,8 +235,9 @@ where
         Ok(progress)
     }
 
-    /// One member's part of batch `number`; it is also a team `alone`. Returns the loss; where that is not finite, nothing was changed.
-    fn batch(&self, member: &Member<'_>, alone: &Member<'_>, number: usize, batch: &Batch<'_>) -> f64 {
+    /// One member's part of batch `number`; it is also a team `alone`. Returns the loss; where that is not finite, nothing was changed,
+    /// and neither where there is none, because the call ended early.
+    fn batch(&self, member: &Member<'_>, alone: &Member<'_>, number: usize, batch: &Batch<'_>) -> Option<f64> {
         let run = self.run;
         let mine = share(&self.jobs, run.plan, member.index, member.size);
         // SAFETY: locals belong to their members.
@@ -240,6 +246,9 @@ where
             self.penalties(mine.clone());
         }
         self.phase_one(member, alone, batch, local);
+        if self.halt.reached(Checkpoint::PHASE_ONE) {
+            return None;
+        }
         let loss = self.loss(batch.rows.len());
         if loss.is_finite() {
             let two = PhaseTwo {
@@ -251,15 +260,21 @@ where
                 mine,
                 member,
                 batch,
+                halt: (&self.halt, Checkpoint::PHASE_TWO),
             };
             let step = run.first_step + number as u64 + 1;
             with_rule(&run.optimizer, run.learning_rates[number], step, two);
+            if self.halt.reached(Checkpoint::PHASE_TWO) {
+                return None;
+            }
         }
-        loss
+        Some(loss)
     }
 
     /// Forward, loss and backward of the batch, some panels at a time: layers before `by_features` each member with its own features of
     /// all panels, then those after it with its own panels. Members meet when all is there.
+    ///
+    /// A batch of several groups may end early, for all members alike.
     fn phase_one(&self, member: &Member<'_>, alone: &Member<'_>, batch: &Batch<'_>, local: &mut Local<T>) {
         let (layers, panels) = (self.run.layers(), batch.rows.len().div_ceil(T::LANES));
         let middle = by_features(self.run.plan).min(layers);
@@ -284,9 +299,16 @@ where
                     self.panel_loss(layers, panel, batch, &mut local.panel);
                 }
                 self.pass.backward(self.s, &mine, middle..layers, batch, &mut local.panel);
+                let here = Checkpoint::group(all.first_row / (GROUP * T::LANES));
+                let halts = panels > GROUP && self.halt.ask(member, here);
                 if middle > 0 {
                     member.wait();
+                    if self.halt.reached(here) {
+                        break;
+                    }
                     self.pass.backward(self.s, &all, 0..middle, batch, &mut local.panel);
+                } else if halts {
+                    break;
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Whole training runs: the same bits on every level and number of threads, and gradients against finite differences.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::few_rows;
@@ -15,7 +17,9 @@ use super::run::{Progress, Run};
 use super::update::Parameter;
 use super::workspace::Workspace;
 use crate::dense::activation::Activation;
+use crate::interrupt::{requested, watched};
 use crate::parallel::{Forced, Shared, View, force, set_num_threads};
+use crate::parallel::{Shared, View, set_num_threads};
 use crate::rng::Key;
 use crate::simd::{Element, Level, available};
 
@@ -67,6 +71,7 @@ struct Settings {
     rate: f64,
     optimizer: OptimizerKind,
     clip: Option<NormClip>,
+    whole_gradients: bool,
 }
 
 /// Three epochs over made-up data; the weights afterwards, and what the last epoch reported.
@@ -89,7 +94,7 @@ fn train<T: Element + std::ops::Add<Output = T>>(
     let order: Vec<i64> = (0..ROWS.max(settings.batch) as i64).map(|row| row * 31 % ROWS as i64).collect();
     let keys: Vec<Key> = (0..plan.noise.len() as u64).map(|stream| Key::new(7, stream, 0)).collect();
     let panels = settings.batch.div_ceil(T::LANES);
-    let mut workspace = Workspace::new(&plan, panels, members, true);
+    let mut workspace = Workspace::new(&plan, panels, members, true).unwrap();
     let mut progress = Progress::default();
     for epoch in 0..epochs {
         let run = Run {
@@ -103,11 +108,13 @@ fn train<T: Element + std::ops::Add<Output = T>>(
             loss: Loss::new(LossKind::SparseCategoricalCrossentropy),
             optimizer,
             clip: settings.clip,
+            whole_gradients: settings.whole_gradients,
             learning_rates: &vec![settings.rate; ROWS],
             keys: &keys,
             rates: None,
             first_step: (epoch * ROWS) as u64,
-            counter: None,
+            counter: &AtomicU64::new(0),
+            total: 0.0,
             predictions: None,
             budget: Duration::from_secs(60),
         };
@@ -148,11 +155,11 @@ fn settings(batch: usize) -> [Settings; 5] {
     let adam = |amsgrad| OptimizerKind::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad };
     let sgd = OptimizerKind::Sgd { momentum: 0.0, nesterov: false };
     [
-        Settings { batch, rate: 0.1, optimizer: sgd, clip: None },
-        Settings { batch, rate: 0.01, optimizer: adam(true), clip: None },
-        Settings { batch, rate: 0.01, optimizer: adam(false), clip: None },
-        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Global(0.5)) },
-        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Each(0.2)) },
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: None, whole_gradients: false },
+        Settings { batch, rate: 0.01, optimizer: adam(true), clip: None, whole_gradients: false },
+        Settings { batch, rate: 0.01, optimizer: adam(false), clip: None, whole_gradients: false },
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Global(0.5)), whole_gradients: false },
+        Settings { batch, rate: 0.1, optimizer: sgd, clip: Some(NormClip::Each(0.2)), whole_gradients: false },
     ]
 }
 
@@ -178,6 +185,9 @@ fn bits_agree<T: Element + std::ops::Add<Output = T>>(runs: &Runs<'_>) {
                 for &members in runs.members {
                     let run = train::<T>(layers(), &weights, settings, level, members, runs.epochs);
                     assert_eq!(run, oracle, "batch {batch}, settings {number}, {level:?}, {members} threads");
+                    let whole = Settings { whole_gradients: true, ..*settings };
+                    let run = train::<T>(layers(), &weights, &whole, level, members, runs.epochs);
+                    assert_eq!(run, oracle, "whole, batch {batch}, settings {number}, {level:?}, {members} threads");
                 }
                 force(Forced::Random(number));
                 let run = train::<T>(layers(), &weights, settings, level, 4, runs.epochs);
@@ -355,6 +365,7 @@ fn gradients_are_right(layers: impl Fn() -> Vec<Layer>) {
         rate,
         optimizer: OptimizerKind::Sgd { momentum: 0.0, nesterov: false },
         clip: None,
+        whole_gradients: false,
     };
     let level = available().last().unwrap();
     let loss = |weights: &[Vec<f64>]| train::<f64>(layers(), weights, &at(0.0), level, 1, 1).1.loss / ROWS as f64;
@@ -381,6 +392,24 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         std::panic::catch_unwind(|| train::<f32>(stack(NARROW), &weights, &settings(19)[0], Level::Scalar, 2, 1));
     let message = *outcome.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("loss became NaN at batch 0"), "{message}");
+}
+
+#[test]
+fn an_interrupted_step_changes_nothing() {
+    set_num_threads(4).unwrap();
+    for widths in [NARROW, WIDE] {
+        let weights = initial(&stack(widths));
+        let outcome = watched(
+            || true,
+            || {
+                while !requested() {}
+                let run = || train::<f32>(stack(widths), &weights, &settings(300)[0], Level::Scalar, 2, 1);
+                std::panic::catch_unwind(AssertUnwindSafe(run))
+            },
+        );
+        let message = *outcome.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("Interrupted"), "{message}");
+    }
 }
 
 #[test]
@@ -418,7 +447,7 @@ fn few_rows_are_as_among_many(layers: Vec<Layer>) {
             origin: Origin::default(),
         };
         assert_eq!(few_rows::fits(&plan, &predict.input, rows), rows <= 12);
-        predict.outputs(&mut out);
+        predict.outputs(&mut out).unwrap();
         out
     };
     let all = predict(&x);

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::layer::NoiseKind;
+use super::layer::{Noise, NoiseKind};
 use super::noise::{Drawn, WORD};
 use super::plan::Plan;
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, ensure_room, with_room};
+use crate::error::Result;
 use crate::gemm::kept::Kept;
 use crate::parallel::{Shared, TeamPolicy};
 use crate::simd::Element;
@@ -62,29 +63,38 @@ pub(crate) fn row_stride<T: Element>(outputs: usize) -> usize {
 
 impl<T: Element> Workspace<T> {
     /// Buffers for a plan; those that only training needs are empty unless `training`.
-    pub(crate) fn new(plan: &Plan, panels: usize, members: usize, training: bool) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Memory`] where there is no room for them.
+    pub(crate) fn new(plan: &Plan, panels: usize, members: usize, training: bool) -> Result<Self> {
         let trained = |len: usize| Aligned::zeros(if training { len } else { 0 });
         let noise = || (0..plan.noise.len()).map(|index| (plan.noise_layer(index), plan.widths[plan.noise[index]]));
         let shares = noise().any(|(noise, _)| noise.sharing.is_of_rows());
-        let lanes = panels * T::LANES;
+        let lanes = panels.saturating_mul(T::LANES);
+        let all = |width: usize| width.saturating_mul(lanes);
         let panel = plan.widest_gradient() * T::LANES;
-        Self {
+        let factors = |(noise, width): (&Noise, usize)| {
+            Aligned::zeros(if noise.kind == NoiseKind::GaussianDropout { all(width) } else { 0 })
+        };
+        // A vector more, which the products of row groups read.
+        let rows = |outputs: usize| trained(all(row_stride::<T>(outputs)).saturating_add(T::LANES));
+        let skips = plan.sources.iter().map(|source| plan.widths[source.value]);
+        let kept = |width: usize| if shares { panels.saturating_mul(width) } else { 0 };
+        ensure_room::<u32>(noise().map(|(_, width)| kept(width)).fold(0, usize::saturating_add))?;
+        Ok(Self {
             panels,
-            values: plan.buffers.iter().map(|width| Aligned::zeros(width * lanes)).collect(),
-            bits: noise().map(|(_, width)| Aligned::zeros(width.div_ceil(WORD) * lanes)).collect(),
-            factors: noise()
-                .map(|(noise, width)| {
-                    Aligned::zeros(if noise.kind == NoiseKind::GaussianDropout { width * lanes } else { 0 })
-                })
-                .collect(),
-            kept: noise().map(|_| vec![Kept::default(); panels]).collect(),
+            values: plan.buffers.iter().map(|&width| Aligned::zeros(all(width))).collect::<Result<_>>()?,
+            bits: noise().map(|(_, width)| Aligned::zeros(all(width.div_ceil(WORD)))).collect::<Result<_>>()?,
+            factors: noise().map(factors).collect::<Result<_>>()?,
+            kept: noise().map(|_| with_room(panels)).collect::<Result<_>>()?,
             whole: plan.widths.iter().map(|&width| Kept::all::<T>(if shares { width } else { 0 })).collect(),
-            // A vector more, which the products of row groups read.
-            rows: (plan.dense.iter()).map(|dense| trained(row_stride::<T>(dense.outputs) * lanes + T::LANES)).collect(),
-            skips: plan.sources.iter().map(|source| trained(plan.widths[source.value] * lanes)).collect(),
-            locals: (0..members).map(|_| Local { panel: trained(panel), scratch: Scratch::new(plan) }).collect(),
+            rows: plan.dense.iter().map(|dense| rows(dense.outputs)).collect::<Result<_>>()?,
+            skips: skips.map(|width| trained(all(width))).collect::<Result<_>>()?,
+            locals: (0..members)
+                .map(|_| Ok(Local { panel: trained(panel)?, scratch: Scratch::new(plan) }))
+                .collect::<Result<_>>()?,
             policy: TeamPolicy::default(),
-        }
+        })
     }
 
     /// Threads that have locals.

@@ -81,6 +81,37 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(
     assert all(np.array_equal(a, b) for a, b in zip(good.weights, broken.weights, strict=True))
 
 
+@pytest.mark.parametrize("engine", ["native", "stepwise"])
+def test_weights_that_gave_no_finite_loss_are_not_good(engine, stepwise):
+    """Full batches: the first step ruins the weights, the second epoch's first loss shows it."""
+    made = df.Sequential([L.Dense(4), L.Dense(1)], seed=0)
+    made.compile(df.optimizers.SGD(1e30, momentum=0.5), "mse")
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    y = x.sum(axis=1, keepdims=True)
+    made = stepwise(made, (None, 3)) if engine == "stepwise" else made
+    made.build((None, 3))
+    before = made.get_weights()
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match=r"epoch 2: .*before epoch 1 are kept, the last"),
+    ):
+        made.fit(x, y, batch_size=64, epochs=5, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, made.weights, strict=True))
+    assert made.optimizer.iterations == made.epochs_done == 0
+    assert all((array == 0).all() for slot in made.optimizer.state for array in slot)
+    assert np.isfinite(made.evaluate(x, y))
+
+
+def test_it_is_said_where_no_weights_are_good():
+    made = df.Sequential([L.Dense(1)], seed=0, dtype="float64")
+    made.compile("sgd", "mse")
+    made.build((None, 3))
+    made.set_weights([np.full((3, 1), 1e200), np.zeros(1)])
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"No weights of this"):
+        made.fit(np.full((2, 3), 1e30), np.ones((2, 1)), epochs=2, verbose=0)
+    assert (made.weights[0] == 1e200).all()
+
+
 def test_training_copies_no_weights_in_memory():
     made = df.Sequential([L.Dense(500), L.Dense(1)], seed=0)
     made.compile(df.optimizers.Adam(), "mse")

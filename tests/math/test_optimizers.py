@@ -240,7 +240,7 @@ MOMENTUM = {"name": "sgd", "momentum": 0.9}
             1,
         ),
         (TypeError, r"state must be an array", MOMENTUM, W, W, [np.ones(3)], 0.1, 1),
-        (ValueError, r"state must be writable", MOMENTUM, W, W, [W], 0.1, 1),
+        (ValueError, r"state must be writable and overlap nothing", MOMENTUM, W, W, [W], 0.1, 1),
         (ValueError, r"parameter must be writable", {"name": "sgd"}, READ_ONLY, W, [], 0.1, 1),
         (
             TypeError,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast import constraints, initializers, regularizers
-from dropfast.arrays import Array, Shape, as_numeric, float_dtype, shape_text, zeros
+from dropfast.arrays import Array, Shape, as_numeric, assign, float_dtype, shape_text, zeros
 from dropfast.checks import check_flag, check_integer, check_name
 from dropfast.configurable import Configurable, snake_case
 from dropfast.graph import Call, Graph, SymbolicTensor, enter, is_symbolic, record
@@ -53,6 +53,9 @@ class Passage:
         Gradients of the layer's weights by name; `gradient` fills it.
     activity
         The output, where the layer has an ``activity_regularizer``.
+    updates
+        What running statistics become when the step is done, by the identity of their arrays; see
+        `update`. Passages of one step share it.
 
     Examples
     --------
@@ -72,6 +75,23 @@ class Passage:
     saved: Any = None
     gradients: dict[str, Array] = field(default_factory=dict)
     activity: Array | None = None
+    updates: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+
+    def latest(self, array: Array) -> Array:
+        """What an array of running statistics holds once the updates so far are made."""
+        return self.updates.get(id(array), (array, array))[1]
+
+    def update(self, array: Array, values: Array) -> None:
+        """Let an array of running statistics become `values` when the step is done.
+
+        Written at once, it would belong to another step than the weights if something interrupts.
+        """
+        self.updates[id(array)] = array, np.array(values, array.dtype, order="C")
+
+    def finish(self) -> None:
+        """Make the updates, all together."""
+        if self.updates:
+            assign(self.updates.values())
 
     def drawing_key(self) -> Key:
         """The key of a passage that draws.
@@ -437,6 +457,7 @@ class Layer(Configurable):
             passage.key = Key(self._seed(), 0, self._calls)
             self._calls += 1
         output: Array = self.forward(batch, passage)
+        passage.finish()
         self._last = passage
         return output
 

@@ -133,8 +133,9 @@ class BatchNormalization(Layer):
             rows = tuple(range(x.ndim - 1))
             mean = wide.mean(axis=rows)
             variance = np.square(wide - mean).mean(axis=rows)
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
+            for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                kept = passage.latest(running) * self.momentum
+                passage.update(running, kept + now * (1.0 - self.momentum))
         else:
             mean = self.moving_mean.astype(np.float64)
             variance = self.moving_variance.astype(np.float64)
@@ -144,9 +145,6 @@ class BatchNormalization(Layer):
         y = normal if self.gamma is None else normal * self.gamma
         shifted: Array = y if self.beta is None else y + self.beta
         return shifted.astype(x.dtype)
-
-    def _move(self, running: Array, now: Array) -> None:
-        running[...] = running * self.momentum + now * (1.0 - self.momentum)
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """Inverse * (g - mean(g) - normal * mean(g * normal)) with g = grad * gamma."""

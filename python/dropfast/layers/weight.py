@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dropfast import constraints, regularizers
-from dropfast.arrays import Array, shape_text, writable
+from dropfast.arrays import Array, assign, shape_text, writable
 
 
 @dataclass(eq=False)
@@ -28,7 +28,7 @@ class Weight:
 
 
 def copy_weights(owner: str, own: Sequence[Weight], weights: Sequence[ArrayLike]) -> None:
-    """Copy arrays into weights; checks all before it changes one."""
+    """Copy arrays into weights, all at once; checks all before it changes one."""
     if len(weights) != len(own):
         raise ValueError(
             f"weights of {owner} must be {len(own)} arrays. Received: {len(weights)} arrays"
@@ -42,5 +42,6 @@ def copy_weights(owner: str, own: Sequence[Weight], weights: Sequence[ArrayLike]
             )
         if array.dtype.kind not in "fiub":
             raise TypeError(f"weights[{i}] must hold numbers. Received: dtype={array.dtype}")
-    for weight, array in zip(own, arrays, strict=True):
-        weight.value[...] = array
+    targets = [weight.value for weight in own]
+    sources = [array.astype(w.dtype, "C") for w, array in zip(targets, arrays, strict=True)]
+    assign(zip(targets, sources, strict=True))

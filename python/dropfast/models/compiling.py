@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from dropfast.attributes import changes
 from dropfast.callbacks.base import Callback, CallbackList, told
 from dropfast.checks import check_flag, check_integer, named
 from dropfast.graph.symbolic import flatten
+from dropfast.metrics.base import Metric
 from dropfast.models import adapters
 from dropfast.models.data import check_x, check_y, row_weights
 from dropfast.models.kinds import as_given
 from dropfast.models.objectives import losses_of, metrics_of, several
 from dropfast.models.predicting import Predicting
 from dropfast.models.stack import NotReadyError
+from dropfast.models.turns import alone
 from dropfast.training.engine import Engine
 from dropfast.training.exact import why_not
 from dropfast.training.folded import _Folded, _FoldedMetric, folded
@@ -49,6 +52,7 @@ class Compiled(Predicting):
         # The latest change of any object when that was found out.
         self._looked: object = None
 
+    @alone
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -93,6 +97,8 @@ class Compiled(Predicting):
         ValueError
             If a name is unknown, no loss is given or a number is outside its range; the model is as
             it was then.
+        RuntimeError
+            If another thread trains the model.
 
         Examples
         --------
@@ -165,7 +171,7 @@ class Compiled(Predicting):
         return self._loss if self._several is None else self._several
 
     @property
-    def metrics(self) -> list[metrics.Metric]:
+    def metrics(self) -> list[Metric]:
         """The metrics, then the weighted ones, made to fit the loss once outputs are known."""
         if self._metrics or not self.built or self._loss is None:
             return self._metrics
@@ -195,7 +201,12 @@ class Compiled(Predicting):
 
     def feed_metrics(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         """Add a batch to all metrics; weights of rows count for the weighted ones only."""
-        for i, metric in enumerate(self.metrics):
+        self._feed(self.metrics, y_true, y_pred, weights)
+
+    def _feed(
+        self, fed: Sequence[Metric], y_true: Array, y_pred: Array, weights: Array | None
+    ) -> None:
+        for i, metric in enumerate(fed):
             weighted = getattr(metric, "weighted", i >= len(_plain(self._metric_names)))
             metric.update_state(y_true, y_pred, weights if weighted else None)
 
@@ -298,33 +309,24 @@ class Compiled(Predicting):
             check_integer("steps", steps, least=1)
         parts = batches(as_given(x), y, sample_weight, steps, size, one_by_one)
         hooks.call("test_begin", {})
-        # A fit in progress goes on with its own sums.
-        kept = [vars(metric).copy() for metric in self.metrics] if self._fitting else []
-        for metric in self.metrics:
-            metric.reset_state()
-        total, rows = 0.0, 0
+        total, rows, fed = 0.0, 0, self._metrics_to_feed()
         for number, part in enumerate(parts):
             if one_by_one:
                 hooks.call("test_batch_begin", number, {})
-            batch_total, count = self._evaluate(*part)
+            batch_total, count = self._evaluate(*part, fed)
             total, rows = total + batch_total, rows + count
             if one_by_one:
-                hooks.call("test_batch_end", number, self._test_logs(total, rows))
-        logs = self._test_logs(total, rows)
-        for metric, state in zip(self.metrics, kept, strict=False):
-            vars(metric).update(state)
+                hooks.call("test_batch_end", number, self._test_logs(total, rows, fed))
+        logs = self._test_logs(total, rows, fed)
         hooks.call("test_end", logs)
         if return_dict:
             return logs
         return list(logs.values()) if self.metrics else logs["loss"]
 
-    def _test_logs(self, total: float, rows: int) -> dict[str, float]:
+    def _test_logs(self, total: float, rows: int, fed: Sequence[Metric]) -> dict[str, float]:
         """Loss and metrics of the rows so far."""
         logs = {"loss": total / rows + self.penalty()}
-        return logs | {metric.name: metric.result() for metric in self.metrics}
-
-    # Whether a fit is in progress.
-    _fitting = False
+        return logs | {metric.name: metric.result() for metric in fed}
 
     def test_on_batch(
         self,
@@ -336,18 +338,32 @@ class Compiled(Predicting):
         """Loss and metrics of one batch; see `evaluate`."""
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
+    def _metrics_to_feed(self) -> list[Metric]:
+        """Metrics that count from 0, apart from those of a fit that goes on meanwhile."""
+        fed = copy.deepcopy(self.metrics) if self._turn.trained else self.metrics
+        for metric in fed:
+            metric.reset_state()
+        return list(fed)
+
     def _evaluate(
-        self, x: ArrayLike, y: ArrayLike | None, sample_weight: ArrayLike | None
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        fed: list[Metric],
     ) -> tuple[float, int]:
         """Sum of losses and number of rows; the metrics are fed."""
         inputs, targets, weights = self._checked(x, y, sample_weight, None)
+        if not fed:
+            # The first data may have built the model, and with it the metrics.
+            fed.extend(self._metrics_to_feed())
         engine = self.engine()
         before = engine.activity
         outputs = self._outputs(inputs)
         values = self.loss.call(targets, outputs)
         total = float((values if weights is None else values * weights).sum())
         total += engine.activity - before
-        self.feed_metrics(targets, outputs, weights)
+        self._feed(fed, targets, outputs, weights)
         return total, len(inputs)
 
     def __getstate__(self) -> dict[str, Any]:

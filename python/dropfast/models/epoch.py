@@ -64,12 +64,9 @@ class Tally:
         return bool(self.model.metrics) and not self.counted
 
     def add(self, total: float, rows: int, correct: int) -> None:
-        """Rows that were trained on."""
-        self.total, self.rows, self.correct = (
-            self.total + total,
-            self.rows + rows,
-            self.correct + correct,
-        )
+        """Rows that were trained on, and the sum of all losses so far."""
+        self.total = total
+        self.rows, self.correct = self.rows + rows, self.correct + correct
 
     def logs(self) -> dict[str, float]:
         """Means so far."""
@@ -160,8 +157,23 @@ def _run(
     tally: Tally,
 ) -> tuple[int, int]:
     """One call of the engine; returns the steps and rows done."""
+    with model._turn.stepping:
+        return _run_alone(model, part, start, batches, batch_size, epoch, tally)
+
+
+def _run_alone(
+    model: Compiled,
+    part: Part,
+    start: int,
+    batches: int,
+    batch_size: int,
+    epoch: int,
+    tally: Tally,
+) -> tuple[int, int]:
     x, y, weights, order = part
     optimizer, plan = model.optimizer, model.plan
+    # A run that was interrupted may have left that to do.
+    optimizer.settle()
     step = optimizer.iterations
     # Averages of weights are taken after each step.
     batches = 1 if optimizer.use_ema else batches
@@ -178,13 +190,13 @@ def _run(
         keys=plan.keys(model.seed),
         rates=plan.rates(step, batches, epoch),
         first_step=step,
+        total=tally.total,
         sample_weight=weights,
         predictions=outputs,
         milliseconds=MILLISECONDS,
     )
     steps, total, correct = model.trainer().train(x, y, run, model.loss, optimizer)
-    if optimizer.use_ema:
-        optimizer.average(step + steps)
+    optimizer.settle()
     rows = min(steps * batch_size, len(picked))
     tally.add(total, rows, correct)
     if outputs is not None:

@@ -18,9 +18,10 @@ from dropfast.models import epoch as epochs_of
 from dropfast.models.compiling import Compiled
 from dropfast.models.data import Feed, split
 from dropfast.models.generators import is_stream, unpack
-from dropfast.models.keeping import Kept
+from dropfast.models.keeping import Kept, Snapshots
 from dropfast.models.kinds import as_given
 from dropfast.models.source import Rows, Source
+from dropfast.models.turns import alone
 from dropfast.models.warn import warn_if_epochs_matter, warn_if_idle
 from dropfast.pieces import Pieces
 from dropfast.progress import Progress, resolve_verbose
@@ -38,6 +39,7 @@ class Fitting(Compiled):
 
     history: History | None = None
 
+    @alone
     def fit(
         self,
         x: Any = None,
@@ -67,7 +69,8 @@ class Fitting(Compiled):
 
         Bad arguments and data are refused before the first step. What ends training later, Ctrl-C
         or an error of a callback or a generator, leaves the weights as far as they were trained;
-        a loss that is not finite takes its epoch back. To that end weights and optimizer state are
+        a loss that is not finite takes its epoch back, and if it is the first of its epoch, the one
+        before, too, whose last steps led there. To that end weights and optimizer state are
         written to a temporary file before each epoch (see `tempfile.gettempdir`; into memory where
         none can be written, or below 64 KiB): otherwise the memory of a fit is that of one batch
         and of the optimizer.
@@ -121,8 +124,10 @@ class Fitting(Compiled):
         ValueError
             If the model is not compiled or the data doesn't fit; nothing is trained then.
         FloatingPointError
-            If the loss becomes NaN or infinite: weights and optimizer are those of the last good
-            epoch.
+            If the loss becomes NaN or infinite: weights and optimizer are those before the last
+            epoch that began with a finite loss, or where there is none as they were.
+        RuntimeError
+            If another thread trains the model.
 
         Examples
         --------
@@ -184,8 +189,7 @@ class Fitting(Compiled):
                 "validation": held_out is not None,
             },
         )
-        last_good = Kept()
-        self._fitting = True
+        kept = Snapshots(self.optimizer)
         try:
             self._place = (first, 0)
             hooks.call("train_begin", {})
@@ -196,7 +200,7 @@ class Fitting(Compiled):
             logs: dict[str, float] = {}
             for epoch in range(first, epochs):
                 found = self._epoch(
-                    source, epoch, epoch + ahead, steps_per_epoch, hooks, progress, last_good
+                    source, epoch, epoch + ahead, steps_per_epoch, hooks, progress, kept
                 )
                 source.skip = 0
                 if found is None:
@@ -212,9 +216,8 @@ class Fitting(Compiled):
             self.optimizer.finalize_variable_values()
             hooks.call("train_end", logs)
         finally:
-            self._fitting = False
             self.optimizer.show_averages(False)
-            last_good.close()
+            kept.close()
             progress.close()
         return history
 
@@ -231,6 +234,7 @@ class Fitting(Compiled):
         """
         self._place = (epoch, batch)
 
+    @alone
     def train_on_batch(
         self,
         x: ArrayLike,
@@ -316,11 +320,10 @@ class Fitting(Compiled):
         most_batches: int | None,
         hooks: CallbackList,
         progress: Progress,
-        last_good: Kept,
+        kept: Snapshots,
     ) -> dict[str, float] | None:
         """One epoch, of this number in the model's count; None if a bad loss ended it quietly."""
-        last_good.keep([*self.weights, *(array for slot in self.optimizer.state for array in slot)])
-        first_step = self.optimizer.iterations
+        kept.keep(self.weights, epoch)
         hooks.call("epoch_begin", epoch, {})
         tally = epochs_of.Tally(self)
         try:
@@ -329,12 +332,10 @@ class Fitting(Compiled):
             else:
                 self._stream(source, number, most_batches, tally, hooks, progress)
         except FloatingPointError as error:
-            last_good.go_back()
-            self.optimizer.iterations = first_step
-            message = (
-                f"epoch {epoch + 1}: {error}. The weights from before this epoch are kept; a lower "
-                "learning rate or clipnorm may help"
-            )
+            weights, good = kept.go_back()
+            if good < epoch:
+                self.epochs_done = good + number - epoch
+            message = f"epoch {epoch + 1}: {error}. {weights}"
             quiet = [found for found in hooks.callbacks if isinstance(found, TerminateOnNaN)]
             if not quiet:
                 raise FloatingPointError(message) from error

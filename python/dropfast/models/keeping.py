@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import tempfile
 from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
 
-from dropfast.arrays import Array
+from dropfast.arrays import Array, assign
+from dropfast.optimizers import Optimizer
 
 # Below this a copy is lost in what Python itself needs, and quicker made in memory.
 _IN_MEMORY = 1 << 16
@@ -39,17 +41,23 @@ class Kept:
                 return
         self._copies = [array.copy() for array in arrays]
 
-    def go_back(self) -> None:
-        """Give the arrays back what was kept."""
+    def go_back(self, more: Sequence[tuple[Array, Array]] = ()) -> None:
+        """Give the arrays back what was kept, and others what they were, all at once."""
         if self._copies is not None:
-            for array, copy in zip(self._arrays, self._copies, strict=True):
-                np.copyto(array, copy)
+            assign([*zip(self._arrays, self._copies, strict=True), *more])
             return
         assert self._file is not None
-        self._file.seek(0)
-        for array in self._arrays:
-            found = np.frombuffer(self._file.read(array.nbytes), array.dtype)
-            array[...] = found.reshape(array.shape)
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as found:
+            kept: list[Array] = []
+            start = 0
+            for array in self._arrays:
+                kept.append(
+                    np.frombuffer(found, array.dtype, array.size, start).reshape(array.shape)
+                )
+                start += array.nbytes
+            assign([*zip(self._arrays, kept, strict=True), *more])
+            # A mapping that is still looked at can't be closed.
+            kept.clear()
 
     def close(self) -> None:
         """Forget everything."""
@@ -66,3 +74,53 @@ class Kept:
         for array in self._arrays:
             self._file.write(np.ascontiguousarray(array).data)
         self._file.flush()
+
+
+class Snapshots:
+    """What weights and optimizer were before this epoch and before the one before it.
+
+    Weights are good if a loss that was computed with them is finite. Those from before an epoch
+    are known to be when its first step is done: until then those before the last one are the good
+    ones.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._now, self._before = Kept(), Kept()
+        # Step and epoch that each begins with; None where nothing is kept.
+        self._begin: tuple[int, int] | None = None
+        self._begin_before: tuple[int, int] | None = None
+
+    def keep(self, weights: Sequence[Array], epoch: int) -> None:
+        """Keep what weights and optimizer state are before an epoch."""
+        if self._begin is not None and self._optimizer.iterations > self._begin[0]:
+            self._now, self._before = self._before, self._now
+            self._begin_before = self._begin
+        state = (array for slot in self._optimizer.state for array in slot)
+        self._now.keep([*weights, *state])
+        self._begin = self._optimizer.iterations, epoch
+
+    def go_back(self) -> tuple[str, int]:
+        """Give weights, state and counter back what they were when they were good.
+
+        Returns what that means for the user, and the epoch that begins with them.
+        """
+        advice = "; a lower learning rate or clipnorm may help"
+        assert self._begin is not None
+        step, epoch = self._begin
+        if self._optimizer.iterations > step:
+            self._now.go_back(self._optimizer._count(step))
+            return f"The weights from before this epoch are kept{advice}", epoch
+        if self._begin_before is None:
+            self._now.go_back(self._optimizer._count(step))
+            message = "No weights of this fit gave a finite loss: they are as they were before it"
+            return message, epoch
+        step, epoch = self._begin_before
+        self._before.go_back(self._optimizer._count(step))
+        good = "are kept, the last that gave a finite loss"
+        return f"The weights from before epoch {epoch + 1} {good}{advice}", epoch
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._now.close()
+        self._before.close()

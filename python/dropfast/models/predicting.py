@@ -54,10 +54,13 @@ class Predicting(Stack):
         rows = engine.direct(array)
         rows = engine.convert(array) if rows is None else rows
         if not training:
-            return self._answer(engine.forward(rows))
+            with self._turn.reading:
+                return self._answer(engine.forward(rows))
         keys = self.plan.keys(self.seed, CALLS, self.calls)
         self.calls += 1
-        return self._answer(engine.forward(rows, keys, self._rates_now()))
+        # Layers count on the way, running statistics for instance.
+        with self._turn.writing:
+            return self._answer(engine.forward(rows, keys, self._rates_now()))
 
     def predict(
         self,
@@ -231,7 +234,8 @@ class Predicting(Stack):
             key,
             consistent,
         )
-        found = sample(self, rows, wanted, rates)
+        with self._turn.reading:
+            found = sample(self, rows, wanted, rates)
         return adapters.answers(self.plan.graph, self.plan.columns_out, found)
 
     def _take(self, x: Any) -> Any:
@@ -259,9 +263,10 @@ class Predicting(Stack):
         """Outputs of checked inputs, block after block."""
         engine = self.engine()
         feed = Feed(engine, x)
-        if feed.whole is not None and batch_size is None and isinstance(engine, Native):
-            return engine.forward(feed.whole)
-        outputs = [engine.forward(rows) for _, rows in feed.blocks(np.dtype(self.dtype))]
+        with self._turn.reading:
+            if feed.whole is not None and batch_size is None and isinstance(engine, Native):
+                return engine.forward(feed.whole)
+            outputs = [engine.forward(rows) for _, rows in feed.blocks(np.dtype(self.dtype))]
         return np.concatenate(outputs)
 
     def _rates_now(self) -> Array | None:

@@ -34,18 +34,20 @@ def save_state(model: Model, filepath: files.Path, epoch: int, batch: int) -> No
     epoch, batch
         What comes next.
     """
-    rate = model.optimizer.learning_rate
-    state = {
-        "epoch": epoch,
-        "batch": batch,
-        "iterations": model.optimizer.iterations,
-        "epochs_done": model.epochs_done,
-        "calls": model.calls,
-        "seed": model.seed,
-        "learning_rate": None if isinstance(rate, LearningRateSchedule) else rate,
-    }
-    arrays = {f"state.{i}": array for i, array in enumerate(_arrays(model))}
-    write_file(filepath, arrays, {"state": json.dumps(state)})
+    with model._turn.reading:
+        model.optimizer.settle()
+        rate = model.optimizer.learning_rate
+        state = {
+            "epoch": epoch,
+            "batch": batch,
+            "iterations": model.optimizer.iterations,
+            "epochs_done": model.epochs_done,
+            "calls": model.calls,
+            "seed": model.seed,
+            "learning_rate": None if isinstance(rate, LearningRateSchedule) else rate,
+        }
+        arrays = {f"state.{i}": array for i, array in enumerate(_arrays(model))}
+        write_file(filepath, arrays, {"state": json.dumps(state)})
 
 
 def load_state(model: Model, filepath: files.Path) -> tuple[int, int]:

@@ -132,12 +132,15 @@ def save(
     """See `Sequential.save`. Notes are metadata that reading a model ignores (`read_notes`)."""
     files.check_format(filepath)
     _ = model.plan
-    description = {**describe_model(model), **_training(model)}
-    arrays = named_weights(model)
-    if model.compiled:
-        for i, slot in enumerate(model.optimizer.state):
-            arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
-    _write(filepath, arrays, description, overwrite, notes)
+    with model._turn.reading:
+        description = {**describe_model(model), **_training(model)}
+        arrays = named_weights(model)
+        if model.compiled:
+            model.optimizer.settle()
+            for i, slot in enumerate(model.optimizer.state):
+                arrays |= {f"optimizer.{i}.{j}": array for j, array in enumerate(slot)}
+        data = _to_bytes(arrays, description, notes)
+    files.write(filepath, data, overwrite)
 
 
 def read_notes(filepath: files.Path) -> dict[str, str]:
@@ -149,7 +152,9 @@ def save_weights(model: Model, filepath: files.Path, overwrite: bool) -> None:
     """See `Sequential.save_weights`."""
     files.check_format(filepath)
     _ = model.plan
-    _write(filepath, named_weights(model), None, overwrite)
+    with model._turn.reading:
+        data = _to_bytes(named_weights(model), None)
+    files.write(filepath, data, overwrite)
 
 
 def named_weights(model: Stack) -> dict[str, Array]:
@@ -184,33 +189,30 @@ def _training(model: Model) -> dict[str, Any]:
     }
 
 
-def _write(
-    filepath: files.Path,
+def _to_bytes(
     arrays: Mapping[str, Array],
     description: Mapping[str, Any] | None,
-    overwrite: bool,
     notes: Mapping[str, str] | None = None,
-) -> None:
+) -> bytes:
     more = dict(notes or {})
     if description is not None:
         more["model"] = json.dumps(description, allow_nan=False)
     version = VERSION if description is not None and "graph" in description else 1
-    write_file(filepath, arrays, more, version, overwrite)
+    return _file(arrays, more, version)
 
 
 def write_file(
-    filepath: files.Path,
-    arrays: Mapping[str, Array],
-    metadata: Mapping[str, str],
-    version: int = 1,
-    overwrite: bool = True,
+    filepath: files.Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]
 ) -> None:
     """Write arrays and texts as one file of this package's format."""
+    files.write(filepath, _file(arrays, metadata, 1), overwrite=True)
+
+
+def _file(arrays: Mapping[str, Array], metadata: Mapping[str, str], version: int) -> bytes:
     from safetensors.numpy import save as to_bytes
 
     texts = {**metadata, "format": "dropfast", "version": str(version)}
-    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
-    files.write(filepath, data, overwrite)
+    return to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
 
 
 def load_model(

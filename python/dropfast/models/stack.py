@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from dropfast import _core
 from dropfast.arrays import Array, Shape, float_dtype, shape_text
 from dropfast.attributes import changes
 from dropfast.checks import check_flag, check_name
@@ -61,6 +62,8 @@ class Stack(Configurable):
         self._traced: list[Any] = []
         # The latest change of any object when the plan was made.
         self._seen: object = None
+        # Who may read the weights and who may change them, where several threads use the model.
+        self._turn = _core.Turn()
         check_own(self)
 
     def _set_attribute(self, name: str, value: Any) -> None:
@@ -273,7 +276,7 @@ class Stack(Configurable):
             return self._stepper
         if self._runner is None:
             held = [w.value for p in plan.places[plan.preparation :] for w in p.layer._weights]
-            self._runner = Native(plan, plan.columns_in.shape, held, dtype)
+            self._runner = Native(plan, plan.columns_in.shape, held, dtype, self._turn)
         return self._runner
 
     # Weights.
@@ -314,7 +317,8 @@ class Stack(Configurable):
 
     def get_weights(self) -> list[Array]:
         """Copies of all weight arrays."""
-        return [array.copy() for array in self.weights]
+        with self._turn.reading:
+            return [array.copy() for array in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Copy arrays into the model's weights.
@@ -326,15 +330,20 @@ class Stack(Configurable):
             changed then.
         """
         _ = self.plan
-        copy_weights(f"model {self.name!r}", self._weights, weights)
+        with self._turn.writing:
+            copy_weights(f"model {self.name!r}", self._weights, weights)
 
     def count_params(self) -> int:
         """Number of weights, all arrays together."""
         return sum(array.size for array in self.weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The native network holds buffers only: a copy makes its own.
-        return {**vars(self), "_runner": None, "_stepper": None, "_seen": None}
+        # The native network holds buffers only: a copy makes its own, and takes turns by itself.
+        kept = {name: value for name, value in vars(self).items() if name != "_turn"}
+        return {**kept, "_runner": None, "_stepper": None, "_seen": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_turn": _core.Turn()})
 
     def get_config(self) -> dict[str, Any]:
         """Layers and settings, without weights."""

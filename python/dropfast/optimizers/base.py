@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropfast import _core
-from dropfast.arrays import Array, zeros
+from dropfast.arrays import Array, assign, zeros
 from dropfast.checks import check_flag, check_integer, check_name, check_number
 from dropfast.configurable import Configurable
 from dropfast.optimizers import schedules
@@ -110,6 +110,8 @@ class Optimizer(Configurable):
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         # An array, so that the native engine counts each step as it applies it.
         self._counter = np.zeros(1, np.uint64)
+        # The steps that averages of weights are taken after.
+        self._averaged = np.zeros(1, np.uint64)
         self.state: list[list[Array]] = []
         self._params: list[Array] = []
         # Whether averages and trained weights have changed places.
@@ -121,8 +123,15 @@ class Optimizer(Configurable):
         return int(self._counter[0])
 
     @iterations.setter
-    def iterations(self, steps: int) -> None:
-        self._counter[0] = steps
+    def iterations(self, value: int) -> None:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value < 2**63:
+            raise ValueError(f"iterations must be an integer >= 0. Received: iterations={value!r}")
+        assign(self._count(value))
+
+    def _count(self, steps: int) -> list[tuple[Array, Array]]:
+        """What counts so many steps, as `assign` takes it."""
+        counted = np.array([steps], np.uint64)
+        return [(self._counter, counted), (self._averaged, counted)]
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -195,34 +204,47 @@ class Optimizer(Configurable):
             return "the optimizer: gradient_accumulation_steps"
         return ""
 
-    def average(self, steps: int) -> None:
-        """Take the weights into their averages, after step number `steps`."""
-        often = self.ema_overwrite_frequency
+    def settle(self) -> None:
+        """Take the weights into their averages after the latest step, unless that is done.
+
+        Whatever interrupts between the step and this, the next call of it gives the same averages.
+        """
+        steps, often = self.iterations, self.ema_overwrite_frequency
+        if not (self.use_ema and self.state) or self._averages_shown or self._averaged[0] == steps:
+            return
+        changes = self._count(steps)
         for weight, average in zip(self._params, self.state[-1], strict=True):
             share = average.dtype.type(self.ema_momentum if steps > 1 else 0.0)
-            average *= share
-            average += weight * (1 - share)
+            moved = average * share + weight * (1 - share)
+            changes.append((average, moved))
             if often and steps % often == 0:
-                weight[...] = average
+                changes.append((weight, moved))
+        assign(changes)
 
     def finalize_variable_values(self) -> None:
         """Make the averages the weights, where there are such; `fit` does so at its end."""
         if self.use_ema and self.state:
+            self.settle()
             # Where the weights are the averages already, nothing has to be trained any more.
             self.show_averages(True)
-            for weight, average in zip(self._params, self.state[-1], strict=True):
-                average[...] = weight
+            assign(zip(self.state[-1], self._params, strict=True))
         self._averages_shown = False
 
     def show_averages(self, shown: bool) -> None:
         """Let the model's arrays hold the averages, and the state what was trained; or not."""
         if shown != self._averages_shown and self.state:
+            changes = []
             for weight, average in zip(self._params, self.state[-1], strict=True):
-                weight[...], average[...] = average.copy(), weight.copy()
+                changes += [(weight, average.copy()), (average, weight.copy())]
+            assign(changes)
             self._averages_shown = shown
 
-    def accumulate(self, gradients: Sequence[Array], step: int) -> list[Array] | None:
+    def accumulate(
+        self, gradients: Sequence[Array], step: int
+    ) -> tuple[list[Array] | None, list[tuple[Array, Array]]]:
         """The mean gradients of this step of the optimizer, or None if more batches belong to it.
+
+        With them what the sums of gradients become when the step is done.
 
         Parameters
         ----------
@@ -233,16 +255,13 @@ class Optimizer(Configurable):
         """
         count = self.gradient_accumulation_steps
         if not count:
-            return list(gradients)
+            return list(gradients), []
         sums = self.state[self.slots()]
-        for total, gradient in zip(sums, gradients, strict=True):
-            total += gradient
+        totals = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
         if (step + 1) % count:
-            return None
-        means = [total / total.dtype.type(count) for total in sums]
-        for total in sums:
-            total[...] = 0
-        return means
+            return None, list(zip(sums, totals, strict=True))
+        means = [total / total.dtype.type(count) for total in totals]
+        return means, [(total, np.zeros_like(total)) for total in sums]
 
     def build(self, params: Sequence[Array]) -> None:
         """Make the state for weight arrays; what it holds for one of them already is kept.

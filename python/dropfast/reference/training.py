@@ -119,6 +119,8 @@ class Network:
         keys: Sequence[KeyLike],
         rates: npt.NDArray[np.float64] | None = None,
         first_step: int = 0,
+        counter: npt.NDArray[np.uint64] | None = None,
+        total: float = 0.0,
         sample_weight: Array | None = None,
         predictions: Array | None = None,
         milliseconds: float = 0,
@@ -128,11 +130,11 @@ class Network:
         Returns
         -------
         tuple of int, float, int
-            Batches done; sum over rows of the weighted losses (penalties times rows included);
-            number of rows classified correctly, 0 for other losses. `milliseconds` does not matter
-            here: the reference runs to the end.
+            Batches done; `total` plus the sum over rows of the weighted losses (penalties times
+            rows included); number of rows classified correctly, 0 for other losses. `milliseconds`
+            does not matter here: the reference runs to the end.
         """
-        done, total, correct = 0, 0.0, 0
+        done, correct = 0, 0
         for s in range(batches):
             rows = order[(start + s) * batch_size : (start + s + 1) * batch_size]
             if len(rows) == 0:
@@ -154,6 +156,8 @@ class Network:
             self._apply(
                 params, state, gradients, optimizer, float(learning_rates[s]), first_step + s + 1
             )
+            if counter is not None:
+                counter[0] = first_step + s + 1
             done, total = done + 1, total + batch_loss * len(rows)
             correct += _correct_rows(loss["name"], y[rows], output)
             if predictions is not None:

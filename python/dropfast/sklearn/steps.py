@@ -104,13 +104,13 @@ def _train(
             keys=keys,
             rates=plan.rates(step, left, epoch),
             first_step=step,
+            total=total,
             sample_weight=weights,
             predictions=None,
             milliseconds=_MILLISECONDS,
         )
-        steps, part, _ = engine.train(x, y, run, model.loss, optimizer)
-        optimizer.iterations = step + steps
-        done, total = done + steps, total + part
+        steps, total, _ = engine.train(x, y, run, model.loss, optimizer)
+        done += steps
     return total
 
 

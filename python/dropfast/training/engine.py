@@ -33,6 +33,7 @@ class Run:
     keys: Sequence[Key]
     rates: NDArray[np.float64] | None
     first_step: int
+    total: float
     sample_weight: Array | None
     predictions: Array | None
     milliseconds: int
@@ -100,7 +101,10 @@ class Engine(Protocol):
     def train(
         self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
     ) -> tuple[int, float, int]:
-        """Batches done, sum over rows of losses, number of rows classified right."""
+        """Batches done, `run.total` plus the losses of their rows, number of rows classified right.
+
+        The optimizer's counter moves with each step.
+        """
 
 
 class Native:
@@ -109,10 +113,15 @@ class Native:
     activity = 0.0
 
     def __init__(
-        self, plan: Plan, input_shape: Shape, params: Sequence[Array], dtype: np.dtype[Any]
+        self,
+        plan: Plan,
+        input_shape: Shape,
+        params: Sequence[Array],
+        dtype: np.dtype[Any],
+        turn: _core.Turn | None = None,
     ) -> None:
         self.plan, self.dtype = plan, dtype
-        self.params = list(params)
+        self.params, self.turn = list(params), turn
         self.size = features(plan.places[plan.preparation].input_shape)
         self.units = features(plan.places[-1].output_shape)
         alone = isinstance(plan.graph.inputs, SymbolicTensor)
@@ -141,7 +150,7 @@ class Native:
 
     def at_once(self, x: Array) -> Array | None:
         """Outputs of rows that are just as the network takes them, else None: in a microsecond."""
-        return self.network.predict(self.params, x) if self._takes_vectors else None
+        return self.network.predict(self.params, x, self.turn) if self._takes_vectors else None
 
     def forward(
         self,
@@ -218,6 +227,7 @@ class Native:
             rates=run.rates,
             first_step=run.first_step,
             counter=optimizer._counter,
+            total=run.total,
             sample_weight=run.sample_weight,
             predictions=run.predictions,
             milliseconds=run.milliseconds,

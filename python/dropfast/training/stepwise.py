@@ -8,18 +8,15 @@ For layers that the native network knows too the results are the same.
 
 from __future__ import annotations
 
-import operator
 import time
-from collections import deque
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dropfast import _core
-from dropfast.arrays import Array
+from dropfast.arrays import Array, assign
 from dropfast.layers import Activation, Dense
 from dropfast.layers.base import Passage
 from dropfast.layers.weight import Weight
@@ -61,7 +58,10 @@ class Stepwise:
     ) -> Array:
         """Outputs of one batch; with keys as in training."""
         if keys is not None:
-            return self._forward(x, self._passages(keys, rates))
+            passages = self._passages(keys, rates)
+            found = self._forward(x, passages)
+            passages[0].finish()
+            return found
         places, outputs = self.plan.inference
         passages = self._idle_passages(places)
         found = self._forward(x, passages, places, outputs)
@@ -99,7 +99,7 @@ class Stepwise:
         self, x: Array, y: Array, run: Run, loss: Loss, optimizer: Optimizer
     ) -> tuple[int, float, int]:
         """Batches until they or the time are over."""
-        done, total, correct = 0, 0.0, 0
+        done, total, correct = 0, run.total, 0
         end = time.perf_counter() + run.milliseconds / 1000.0
         while done < run.batches and (done == 0 or time.perf_counter() < end):
             first = (run.start + done) * run.batch_size
@@ -126,7 +126,7 @@ class Stepwise:
                 )
             except BaseException:
                 if optimizer.iterations == step:
-                    _assign(counted)
+                    assign(counted)
                 raise
             if not np.isfinite(value):
                 raise FloatingPointError(
@@ -163,7 +163,8 @@ class Stepwise:
         gradient = loss.gradient(y, outputs, share.astype(self.dtype))
         gradients = self._backward(gradient, passages)
         if np.isfinite(value):
-            self._update(trainable, gradients, optimizer, learning_rate, step)
+            moved = list(passages[0].updates.values())
+            self._update(trainable, gradients, moved, optimizer, learning_rate, step)
         for _, columns in heads:
             part = np.ascontiguousarray(outputs[:, columns])
             outputs[:, columns] = _core.activation("softmax", part)
@@ -216,9 +217,10 @@ class Stepwise:
     ) -> list[Passage]:
         """A passage for each place, as in training, or with stochastic layers alone as in it."""
         passages, drawn = [], 0
+        updates: dict[int, tuple[Array, Array]] = {}
         for place in self.plan.places:
             acts = place.acts[0] if all_train or place.layer.stochastic else place.acts[1]
-            passage = Passage(training=acts, rows_per_mask=self.rows_per_mask)
+            passage = Passage(training=acts, rows_per_mask=self.rows_per_mask, updates=updates)
             if place.stochastic:
                 passage.rate = place.layer.rate_at(0, 0) if rates is None else float(rates[drawn])
                 passage.key = keys[drawn]
@@ -288,10 +290,12 @@ class Stepwise:
         self,
         trainable: Sequence[Weight],
         found: dict[int, Array],
+        moved: list[tuple[Array, Array]],
         optimizer: Optimizer,
         learning_rate: float,
         step: int,
     ) -> None:
+        """Apply the step as one unit, which no signal handler sees half done."""
         gradients = []
         for weight in trainable:
             gradient = found.get(id(weight.value))
@@ -305,31 +309,20 @@ class Stepwise:
                 gradient = gradient + weight.regularizer.gradient(weight.value)
             gradients.append(np.ascontiguousarray(gradient))
         counter = (optimizer._counter, np.array([step + 1], np.uint64))
-        ready = optimizer.accumulate(gradients, step)
+        ready, summed = optimizer.accumulate(gradients, step)
+        changes = [counter, *moved, *summed]
         if ready is None:
-            return _assign([counter])
+            return assign(changes)
         step = step // (optimizer.gradient_accumulation_steps or 1)
-        changes = [counter]
         for i, gradient in enumerate(optimizer.clip(ready)):
             weight = trainable[i]
             state = [slot[i] for slot in optimizer.state[: optimizer.slots()]]
-            value, moved = weight.value.copy(), [slot.copy() for slot in state]
-            optimizer.update(value, gradient, moved, learning_rate, step + 1)
+            value, new_state = weight.value.copy(), [slot.copy() for slot in state]
+            optimizer.update(value, gradient, new_state, learning_rate, step + 1)
             if weight.constraint is not None:
                 value[...] = weight.constraint(value)
-            changes += [(weight.value, value), *zip(state, moved, strict=True)]
-        return _assign(changes)
-
-
-def _assign(changes: Sequence[tuple[Array, Array]]) -> None:
-    """Copy second arrays into first ones, all or none.
-
-    The loop is C's own: Python runs signal handlers between its own instructions only, so that none
-    of them sees, or leaves, a step that is applied by half.
-    """
-    into: list[Any] = [array for array, _ in changes]
-    values = [value for _, value in changes]
-    deque(map(operator.setitem, into, repeat(...), values), maxlen=0)
+            changes += [(weight.value, value), *zip(state, new_state, strict=True)]
+        return assign(changes)
 
 
 def _right(loss: Loss, targets: Array, outputs: Array) -> int:
