@@ -159,14 +159,25 @@ class Optimizer(Configurable):
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of the step that follows `step` steps."""
-        if isinstance(self._learning_rate, schedules.LearningRateSchedule):
-            return float(self._learning_rate(step))
-        return self._learning_rate
+        schedule = self._learning_rate
+        if not isinstance(schedule, schedules.LearningRateSchedule):
+            return schedule
+        found: Any = schedule(step)
+        try:
+            rate = float(found)
+        except (TypeError, ValueError, OverflowError):
+            rate = math.nan
+        if not 0.0 <= rate < math.inf:
+            raise ValueError(
+                "learning_rate must be at least 0 and finite. "
+                f"Received: {found!r} from {type(schedule).__name__} at step {step}"
+            )
+        return rate
 
     def learning_rates(self, first_step: int, count: int) -> NDArray[np.float64]:
         """The learning rates of `count` steps."""
         if isinstance(self._learning_rate, schedules.LearningRateSchedule):
-            rates = (self._learning_rate(first_step + i) for i in range(count))
+            rates = (self.learning_rate_at(first_step + i) for i in range(count))
             return np.fromiter(rates, np.float64, count)
         return np.full(count, self._learning_rate)
 
