@@ -672,9 +672,9 @@ CALLS = [
 ]
 
 
-def rows():
-    """(function, valid arguments, name, value, text of the kind) of all bad calls of the table."""
-    for function, arguments, kinds in CALLS:
+def rows(calls=CALLS):
+    """(function, valid arguments, name, value, text of the kind) of all bad calls of a table."""
+    for function, arguments, kinds in calls:
         for name, one in kinds.items():
             for junk in one.bad:
                 yield function, arguments, name, junk, one.text, one.bad
@@ -709,10 +709,10 @@ def call(function, arguments, name, value):
     return function(**{**given, name: value})
 
 
-def mutated(count, seed):
+def mutated(count, seed, calls=CALLS):
     """Random bad calls beyond the table: junk of a kind drawn, nested, negated or wrapped."""
     rng = random.Random(seed)
-    everything = list(rows())
+    everything = list(rows(calls))
     wraps = [
         lambda v: [v],
         lambda v: (v, v),

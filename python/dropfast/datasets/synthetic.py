@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dropfast.checks import check_integer, check_number
+from dropfast.random import check_seed
+
 
 def noisy_sine(
     n: int = 200,
@@ -45,13 +48,16 @@ def noisy_sine(
     ((100, 1), (100, 1), False)
     """
     low, high = -3.0, 3.0
-    start, stop = (low, low) if gap is None else gap
-    if n < 1:
-        raise ValueError(f"n must be at least 1. Received: n={n}")
-    if not noise >= 0:
-        raise ValueError(f"noise must be at least 0. Received: noise={noise}")
-    if not (low <= start <= stop <= high and stop - start < high - low):
-        raise ValueError(f"gap must be an interval inside [-3, 3]. Received: gap={gap}")
+    check_integer("n", n, least=1)
+    check_number("noise", noise, 0.0)
+    check_seed(seed)
+    try:
+        start, stop = (low, low) if gap is None else gap
+        inside = bool(low <= start <= stop <= high and stop - start < high - low)
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise ValueError(f"gap must be an interval inside [-3, 3]. Received: gap={gap!r}")
     rng = np.random.default_rng(seed)
     x = np.sort(rng.uniform(low, high - (stop - start), size=n))
     x = np.where(x < start, x, x + (stop - start))

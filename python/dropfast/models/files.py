@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from dropfast.checks import check_flag, check_path
+
 Path = str | bytes | os.PathLike[Any]
 
 fcntl: Any
@@ -72,7 +74,8 @@ def write(filepath: Path, data: bytes, overwrite: bool) -> None:
     OSError
         If the system can't write it; the old file is as it was.
     """
-    name = os.fsdecode(filepath)
+    name = check_path("filepath", filepath)
+    check_flag("overwrite", overwrite)
     before = os.stat(name) if os.path.exists(name) else None
     if before is not None and not overwrite:
         raise _exists(filepath)

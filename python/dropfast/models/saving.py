@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropfast.arrays import Array, shape_text
+from dropfast.checks import check_flag, check_path
 from dropfast.configurable import deserialize, serialize
 from dropfast.layers.base import Layer
 from dropfast.layers.input import row_shape
@@ -251,7 +252,10 @@ def load_model(
     >>> df.load_model(path).predict(np.ones((3, 2))).shape
     (3, 1)
     """
-    path = os.fsdecode(filepath)
+    path = check_path("filepath", filepath)
+    check_flag("compile", compile)
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise TypeError(f"custom_objects must be a dict. Received: {custom_objects!r}")
     metadata, arrays = read_file(path)
     if "model" not in metadata:
         raise ValueError(f"file must hold a model, not weights alone. Received: {path!r}")
@@ -364,7 +368,7 @@ def read_file(filepath: files.Path) -> tuple[dict[str, str], dict[str, Array]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = os.fsdecode(filepath)
+    path = check_path("filepath", filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"filepath must exist. Received: filepath={path!r}")
     try:
