@@ -125,6 +125,14 @@ statistics: develop ## feed the random stream to the dieharder battery
 	@command -v dieharder >/dev/null || { $(APT) update && $(APT) install -y dieharder; }
 	$(BIN)/python tests/statistics/battery.py $(ARGS)
 
+SECONDS ?= 600
+
+.PHONY: soak
+soak: develop ## a hundredfold of the property tests' cases, then spoiled input for SECONDS (600)
+	DROPFAST_SOAK=100 $(BIN)/pytest -p no:cacheprovider tests/equivalence tests/api/test_promises.py \
+	  tests/api/test_saving.py tests/api/test_fuzz.py $(ARGS)
+	$(BIN)/python tests/helpers/fuzz.py --seconds $(SECONDS)
+
 .PHONY: clean
 clean: ## delete everything that was built
 	cargo clean

@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from cases import cases
+from hypothesis import given
 from hypothesis import strategies as st
 
 import dropfast as df
@@ -39,7 +40,7 @@ def model(layers, dtype):
 
 
 @pytest.mark.filterwarnings("ignore:dropout cannot act")
-@settings(max_examples=40, deadline=None)
+@cases(40)
 @given(runs())
 def test_engines_agree_on_any_stack(run):
     layers, batch_size, rows, features = run

@@ -11,7 +11,8 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from cases import cases
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save as to_bytes
 
@@ -378,7 +379,7 @@ def test_a_good_file_that_was_taken_apart_loads(good, tmp_path):
     df.load_model(path).fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
 
 
-@settings(max_examples=150, deadline=None)
+@cases(150)
 @given(st.data())
 def test_no_damage_to_a_file_gives_another_error(good, tmp_path_factory, data):
     """Any byte changed: the file loads or a ValueError says why not."""

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from cases import cases
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dropfast import _core as fast
 from dropfast import reference
 from dropfast.reference.activations import ACTIVATIONS, NEED_INPUT
 
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = cases(40)
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 # Below, at and above every vector and tile width, and long enough for several blocks of k.
 SIZES = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 65]

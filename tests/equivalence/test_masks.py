@@ -7,14 +7,15 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from cases import cases
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dropfast import _core as fast
 from dropfast import reference
 from dropfast.reference.random import blocks
 
-EXAMPLES = settings(max_examples=100, deadline=None)
+EXAMPLES = cases(100)
 
 DTYPES = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
 EDGES = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**48, 2**63, 2**64 - 1]

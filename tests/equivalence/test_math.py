@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from cases import cases
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dropfast import _core as fast
 from dropfast import reference
 from dropfast.reference.activations import ACTIVATIONS
 
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = cases(40)
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 EXTRAS: list[dict[str, Any]] = [{}, {"negative_slope": 0.05, "alpha": 0.7, "approximate": True}]
 Array = np.ndarray[Any, Any]
