@@ -47,7 +47,7 @@ def check_format(filepath: Path) -> None:
     ValueError
         If it does; the message says what writes that format.
     """
-    suffix = os.path.splitext(os.fsdecode(filepath))[1].lower()
+    suffix = os.path.splitext(check_path("filepath", filepath))[1].lower()
     if suffix in _OTHERS:
         raise ValueError(
             "filepath must end in .safetensors, which is what is written, or in nothing that "
