@@ -65,7 +65,8 @@ impl<'a, 'py> Spec<'a, 'py> {
     /// ValueError naming the first key that is not one of these.
     pub(crate) fn check_keys(&self, name: &str, keys: &[&str]) -> PyResult<()> {
         for key in self.dict.keys() {
-            let key = key.str()?.to_string();
+            // Not by its Display, which lets signal handlers run and loses what they raise.
+            let key: String = key.extract().or_else(|_| key.str()?.extract())?;
             if key != "name" && !keys.contains(&key.as_str()) {
                 let (what, known) = (self.what, keys.join(", "));
                 return Err(PyValueError::new_err(format!("{what} {name} takes {known}. Received: {key}")));

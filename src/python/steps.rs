@@ -159,10 +159,10 @@ impl<'py, T: Element + numpy::Element> ReadyOf<'py, T> {
             }
             slots.push(slot);
         }
+        check_apart(&mut slots.iter().chain([&values]).map(Array::bytes).collect(), &[])?;
         if gradient.overlaps(parameter.cast()?)? {
             return Err(PyValueError::new_err("gradient must not overlap parameter. Received: overlapping arrays"));
         }
-        check_apart(&mut slots.iter().chain([&values]).map(Array::bytes).collect(), &[])?;
         Ok(Self { values, gradient, slots })
     }
 

@@ -19,7 +19,6 @@ use super::workspace::Workspace;
 use crate::dense::activation::Activation;
 use crate::interrupt::{requested, watched};
 use crate::parallel::{Forced, Shared, View, force, set_num_threads};
-use crate::parallel::{Shared, View, set_num_threads};
 use crate::rng::Key;
 use crate::simd::{Element, Level, available};
 

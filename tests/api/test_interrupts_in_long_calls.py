@@ -166,7 +166,7 @@ def test_a_signal_handler_sees_and_saves_whole_steps(kind, tmp_path):
             looks = False
             for array, first in zip(state, start, strict=True):
                 array[...] = first
-            model.optimizer.iterations = 0
+            model.optimizer.iterations = model.epochs_done = 0
             looks = True
             fit(model, epochs=EPOCHS)
         looks = False
