@@ -44,6 +44,7 @@ from dropfast.metrics.further import (
     SquaredHinge,
     Sum,
 )
+from dropfast.metrics.simple import Accuracy, MeanMetricWrapper
 from dropfast.metrics.thresholds import (
     AUC,
     PrecisionAtRecall,
@@ -54,6 +55,7 @@ from dropfast.metrics.thresholds import (
 
 __all__ = [
     "AUC",
+    "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "Call",
@@ -71,6 +73,7 @@ __all__ = [
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
@@ -123,7 +126,7 @@ def get(identifier: Any) -> Metric:
     >>> df.metrics.get("mae").name
     'mean_absolute_error'
     """
-    if callable(identifier) and not isinstance(identifier, type):
+    if callable(identifier) and not isinstance(identifier, type | Metric):
         return Call(identifier)
     found: Metric = resolve("metric", identifier, _ALIASES)
     return found
