@@ -92,7 +92,8 @@ def _arrays(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, **settings)
 
     operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = function.__doc__
+    own = str(function.__module__).startswith("dropfast")
+    operation.__doc__ = function.__doc__ if own else f"As ``numpy.{name}``."
     setattr(operation, "__wrapped__", function)  # noqa: B010
     return operation
 

@@ -330,3 +330,38 @@ def test_nothing_warns():
         warnings.simplefilter("error")
         json.dumps(L.ReLU(6.0).get_config())
         ops.sigmoid(np.array([1, 2]))
+
+
+def test_functions_of_metrics():
+    known = {
+        "binary_accuracy": df.metrics.binary_accuracy([[1], [0]], [[0.6], [0.6]]),
+        "top_k": df.metrics.top_k_categorical_accuracy(np.eye(3)[LABELS], P, k=3),
+        "error": df.metrics.mean_absolute_error(A, B),
+    }
+    assert known["binary_accuracy"].tolist() == [1, 0]
+    assert known["top_k"].tolist() == [1] * 4
+    assert np.allclose(known["error"], abs(A - B).mean(axis=1))
+    model = df.Sequential([L.Dense(3)], seed=0)
+    model.compile("sgd", "mse", metrics=[df.metrics.mean_absolute_error, "mae"])
+    logs = model.evaluate(A, B, return_dict=True)
+    assert logs["mean_absolute_error"] == pytest.approx(logs["mae"])
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = df.metrics.nothing
+
+
+def test_a_checkpoint_of_another_format_is_told_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"filepath must end in \.safetensors"):
+        df.callbacks.ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
+
+
+def test_attributes_of_models_and_optimizers():
+    model = df.Sequential([L.Dense(3)], seed=0)
+    model.compile("adam", "mse", run_eagerly=True)
+    model.fit(A, B, verbose=0)
+    assert not model.run_eagerly
+    assert not model.jit_compile
+    assert len(model.optimizer.variables) == 1 + 2 * 2
+    assert model.optimizer.variables[0] == 1
+    lines = []
+    model.summary(80, None, lines.append, expand_nested=True, show_trainable=True)
+    assert lines

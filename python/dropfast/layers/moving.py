@@ -99,7 +99,7 @@ class UnitNormalization(Layer):
     Examples
     --------
     >>> import numpy as np, dropfast as df
-    >>> df.layers.UnitNormalization()(np.array([[3.0, 4.0]])).tolist()
+    >>> df.layers.UnitNormalization()(np.array([[3.0, 4.0]])).round(6).tolist()
     [[0.6, 0.8]]
     """
 

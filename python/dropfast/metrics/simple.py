@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ class Accuracy(Metric):
         return share
 
 
-class MeanMetricWrapper(Call):
+def MeanMetricWrapper(
+    fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+) -> Call:
     """The mean of a function ``fn(y_true, y_pred, **kwargs)``.
 
     Parameters
@@ -54,13 +57,4 @@ class MeanMetricWrapper(Call):
     >>> metric([[0.0]], [[1.5]])
     3.0
     """
-
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        name: str | None = None,
-        dtype: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        self.fn, self.dtype, self.settings = fn, dtype, kwargs
-        super().__init__(lambda y, p: fn(y, p, **kwargs), name or getattr(fn, "__name__", None))
+    return Call(partial(fn, **kwargs) if kwargs else fn, name or getattr(fn, "__name__", None))
