@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from dropfast import (
         activations,
         augment,
+        backend,
         calibration,
         callbacks,
+        config,
         constraints,
         datasets,
         functional,
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        ops,
         optimizers,
         plot,
         random,
         recipes,
         reference,
         regularizers,
+        saving,
         schedules,
         utils,
     )
@@ -58,11 +62,18 @@ if TYPE_CHECKING:
         simd_level,
     )
     from dropfast.callbacks.history import History
-    from dropfast.config import show_config, thread_limit
+    from dropfast.config import show_config, thread_limit, version
     from dropfast.converters import from_keras
+    from dropfast.graph import KerasTensor
+    from dropfast.initializers import Initializer
+    from dropfast.layers import Layer
     from dropfast.layers.input import Input
+    from dropfast.losses import Loss
+    from dropfast.metrics import Metric
     from dropfast.models import Model, Sequential, load_model
+    from dropfast.optimizers import Optimizer
     from dropfast.random import set_random_seed
+    from dropfast.regularizers import Regularizer
 
 # Name -> the module that holds it.
 _NAMES = {
@@ -90,20 +101,30 @@ _NAMES = {
         "_core",
     ),
     "History": "callbacks",
+    "Initializer": "initializers",
     "Input": "layers",
+    "KerasTensor": "graph",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
     "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
     "Sequential": "models",
     "from_keras": "converters",
     "load_model": "models",
     "set_random_seed": "random",
     "show_config": "config",
     "thread_limit": "config",
+    "version": "config",
 }
 _MODULES = (
     "activations",
     "augment",
+    "backend",
     "calibration",
     "callbacks",
+    "config",
     "constraints",
     "converters",
     "datasets",
@@ -113,12 +134,14 @@ _MODULES = (
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "plot",
     "random",
     "recipes",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
     "sklearn",
     "tabular",
@@ -128,9 +151,16 @@ _MODULES = (
 
 __all__ = [
     "History",
+    "Initializer",
     "Input",
+    "KerasTensor",
     "Key",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "__version__",
     "activation",
@@ -140,8 +170,10 @@ __all__ = [
     "alpha_dropout",
     "alpha_dropout_backward",
     "augment",
+    "backend",
     "calibration",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "dense",
@@ -161,12 +193,14 @@ __all__ = [
     "matmul",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "plot",
     "random",
     "recipes",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
     "set_num_threads",
     "set_random_seed",
@@ -174,6 +208,7 @@ __all__ = [
     "simd_level",
     "thread_limit",
     "utils",
+    "version",
 ]
 
 _threadpoolctl.register_with_it()

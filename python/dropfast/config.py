@@ -19,11 +19,19 @@ from dropfast._core import (
 
 __all__ = [
     "aes_level",
+    "backend",
+    "epsilon",
+    "floatx",
     "get_num_threads",
+    "image_data_format",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
     "set_num_threads",
     "show_config",
     "simd_level",
     "thread_limit",
+    "version",
 ]
 
 
@@ -89,3 +97,76 @@ def show_config() -> None:
     print(f"simd      {simd_level()}")
     print(f"aes       {aes_level()}")
     print(f"threads   {get_num_threads()}")
+
+
+def version() -> str:
+    """Version of the package.
+
+    Examples
+    --------
+    >>> import dropfast as df
+    >>> df.version() == df.__version__
+    True
+    """
+    return __version__
+
+
+def backend() -> str:
+    """What computes: always this package."""
+    return "dropfast"
+
+
+def floatx() -> str:
+    """The dtype of models that are given none."""
+    return "float32"
+
+
+def epsilon() -> float:
+    """By how much losses keep probabilities away from 0 and 1."""
+    return 1e-7
+
+
+def image_data_format() -> str:
+    """Where images have their colours."""
+    return "channels_last"
+
+
+def set_floatx(value: str) -> None:
+    """Accept the one value there is.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    if value != floatx():
+        raise ValueError(
+            f"floatx must be 'float32': give models another by dtype={value!r}. "
+            f"Received: value={value!r}"
+        )
+
+
+def set_epsilon(value: float) -> None:
+    """Accept the one value there is.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    if value != epsilon():
+        raise ValueError(f"epsilon must be {epsilon()}. Received: value={value!r}")
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Accept the one value there is.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    if data_format != image_data_format():
+        raise ValueError(
+            f"data_format must be 'channels_last'. Received: data_format={data_format!r}"
+        )

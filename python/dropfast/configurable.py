@@ -11,6 +11,7 @@ import numpy as np
 
 from dropfast.arrays import writable
 from dropfast.attributes import Attributed, parameters
+from dropfast.customs import get_custom_objects
 
 _T = TypeVar("_T", bound="Configurable")
 
@@ -177,6 +178,7 @@ def deserialize(value: Any, custom_objects: Mapping[str, Any] | None = None) -> 
 
 
 def _custom(name: str, config: Any, custom_objects: Mapping[str, Any]) -> Any:
+    custom_objects = {**get_custom_objects(), **custom_objects}
     if name not in custom_objects:
         raise ValueError(
             f"custom_objects must hold {name!r}, which the config uses. "

@@ -34,6 +34,15 @@ class Loss(Configurable):
     Your own defines `call` and `gradient`; models with it train layer by layer instead of in one
     native call.
 
+    Parameters
+    ----------
+    name
+        A name.
+    reduction
+        "sum_over_batch_size", the mean over rows; "mean" is the same.
+    dtype
+        For compatibility, without effect.
+
     Attributes
     ----------
     target
@@ -56,6 +65,16 @@ class Loss(Configurable):
     native_name: ClassVar[str] = ""
     # Whether values of y_true are probabilities, in [0, 1].
     takes_probabilities: ClassVar[bool] = False
+
+    def __init__(
+        self, name: str | None = None, reduction: str = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        if reduction not in ("sum_over_batch_size", "mean"):
+            raise ValueError(
+                "reduction must be 'sum_over_batch_size': losses are means over rows. "
+                f"Received: reduction={reduction!r}"
+            )
+        self.name, self.reduction, self.dtype = name, reduction, dtype
 
     def spec(self) -> dict[str, Any] | None:
         """The loss as the native module takes it; None if that doesn't know it."""
@@ -129,6 +148,9 @@ class Loss(Configurable):
 
 
 class _Native(Loss):
+    def __init__(self) -> None:
+        """Nothing to set: a row has one mean."""
+
     def spec(self) -> dict[str, Any]:
         """The loss as the native module takes it."""
         return {"name": self.native_name, **self.get_config()}

@@ -247,7 +247,7 @@ OTHERS = {
     ),
     "unknown metric": (
         lambda: model().compile("sgd", "mse", metrics=["accuracyy"]),
-        "metrics: metric must be an object of that kind or one of auc, binary_accuracy",
+        "metrics: metric must be an object of that kind or one of accuracy, auc",
     ),
     "metrics as a string": (
         lambda: model().compile("sgd", "mse", metrics="mae"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import keras_names
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -46,3 +50,21 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
 def test_links_lead_to_files(document):
     for target in LINK.findall(document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_table_of_keras_names_is_current():
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "keras_table.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_names_are_those_of_the_keras_that_is_installed():
+    keras = pytest.importorskip("keras", exc_type=ImportError)
+    known = json.loads(keras_names.FILE.read_text())
+    if known.pop("Keras") != keras.__version__:
+        pytest.skip(f"the table is of another version than {keras.__version__}")
+    assert known == keras_names.names(keras)

@@ -32,6 +32,8 @@ ARGUMENTS = {
     "input_dim": 5,
     "output_dim": 2,
     "target_shape": (4,),
+    "dims": (2, 1),
+    "n": 3,
     "boundaries": [2, 4],
     "values": [0.1, 0.05, 0.01],
 }

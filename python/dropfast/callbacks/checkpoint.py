@@ -8,6 +8,7 @@ from typing import Any, Literal
 from dropfast.callbacks.base import Callback, Logs
 from dropfast.callbacks.stopping import Mode, Monitor
 from dropfast.checks import check_flag, check_integer, check_number, check_path
+from dropfast.formats import check_format
 from dropfast.output import write
 
 SaveFreq = Literal["epoch"] | int
@@ -92,6 +93,8 @@ class ModelCheckpoint(Callback):
     ) -> None:
         super().__init__()
         self.filepath = check_path("filepath", filepath)
+        # A name that promises another format is told now, not after an epoch.
+        check_format(self.filepath)
         self.verbose = check_integer("verbose", verbose)
         self.monitor = Monitor(monitor, mode)
         self.save_best_only = check_flag("save_best_only", save_best_only)

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import time
+from typing import Any
 
 from dropfast.callbacks.base import Callback, Logs
 
@@ -23,6 +24,10 @@ class TensorBoard(Callback):
     ----------
     log_dir
         Folder; training goes to its ``train``, validation to its ``validation``.
+    histogram_freq, write_graph, write_images, write_steps_per_second
+        For compatibility, without effect: losses and metrics of epochs are written.
+    update_freq, profile_batch, embeddings_freq, embeddings_metadata
+        For compatibility, without effect.
 
     Examples
     --------
@@ -36,7 +41,18 @@ class TensorBoard(Callback):
     ['train']
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str] = "logs") -> None:
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+        profile_batch: Any = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
+    ) -> None:
         super().__init__()
         self.log_dir = os.fspath(log_dir)
         self._paths: dict[str, str] = {}

@@ -5,4 +5,17 @@ from __future__ import annotations
 from dropfast.graph.symbolic import Call, SymbolicTensor, is_symbolic
 from dropfast.graph.tracing import Graph, connect, enter, record, trace
 
-__all__ = ["Call", "Graph", "SymbolicTensor", "connect", "enter", "is_symbolic", "record", "trace"]
+# The name that Keras has for it.
+KerasTensor = SymbolicTensor
+
+__all__ = [
+    "Call",
+    "Graph",
+    "KerasTensor",
+    "SymbolicTensor",
+    "connect",
+    "enter",
+    "is_symbolic",
+    "record",
+    "trace",
+]

@@ -15,7 +15,7 @@ from dropfast.layers.flatten import Flatten
 from dropfast.layers.gaussian_dropout import GaussianDropout
 from dropfast.layers.gaussian_noise import GaussianNoise
 from dropfast.layers.identity import Identity
-from dropfast.layers.input import Input
+from dropfast.layers.input import Input, InputLayer
 from dropfast.layers.lambda_layer import Lambda
 from dropfast.layers.layer_normalization import LayerNormalization
 from dropfast.layers.merging import (
@@ -36,6 +36,7 @@ from dropfast.layers.merging import (
     multiply,
     subtract,
 )
+from dropfast.layers.moving import Permute, RepeatVector, UnitNormalization
 from dropfast.layers.normalization import Normalization
 from dropfast.layers.prelu import PReLU
 from dropfast.layers.rescaling import Rescaling
@@ -65,6 +66,7 @@ __all__ = [
     "GaussianNoise",
     "Identity",
     "Input",
+    "InputLayer",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -75,7 +77,9 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Passage",
+    "Permute",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Softmax",
@@ -83,6 +87,7 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "Subtract",
+    "UnitNormalization",
     "add",
     "average",
     "concatenate",

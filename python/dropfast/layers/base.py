@@ -381,6 +381,34 @@ class Layer(Configurable):
         parts = parts_of(self) if self.composite else []
         return [*own, *(array for part in parts for array in part.trainable_weights)]
 
+    @property
+    def variables(self) -> list[Array]:
+        """Another name for `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Array]:
+        """Another name for `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weight arrays that training doesn't move."""
+        moved = {id(array) for array in self.trainable_weights}
+        return [array for array in self.weights if id(array) not in moved]
+
+    @property
+    def non_trainable_variables(self) -> list[Array]:
+        """Another name for `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalty of each weight array that is trained and has a regularizer."""
+        moved = {id(array) for array in self.trainable_weights}
+        found = [w for w in self._all_weights() if w.regularizer and id(w.value) in moved]
+        return [w.regularizer(w.value) for w in found if w.regularizer]
+
     def get_weights(self) -> list[Array]:
         """Copies of all weight arrays."""
         return [array.copy() for array in self.weights]

@@ -44,6 +44,7 @@ from dropfast.metrics.further import (
     SquaredHinge,
     Sum,
 )
+from dropfast.metrics.simple import Accuracy, MeanMetricWrapper
 from dropfast.metrics.thresholds import (
     AUC,
     PrecisionAtRecall,
@@ -54,6 +55,7 @@ from dropfast.metrics.thresholds import (
 
 __all__ = [
     "AUC",
+    "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "Call",
@@ -71,6 +73,7 @@ __all__ = [
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
@@ -123,7 +126,7 @@ def get(identifier: Any) -> Metric:
     >>> df.metrics.get("mae").name
     'mean_absolute_error'
     """
-    if callable(identifier) and not isinstance(identifier, type):
+    if callable(identifier) and not isinstance(identifier, type | Metric):
         return Call(identifier)
     found: Metric = resolve("metric", identifier, _ALIASES)
     return found
@@ -157,3 +160,50 @@ def for_loss(identifier: Any, loss: losses.Loss, units: int) -> Metric:
     metric = get(f"{prefix}{what}")
     metric.name = identifier
     return metric
+
+
+_LOSSES = (
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+)
+_ROWS = {
+    "binary_accuracy": BinaryAccuracy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Functions that give the value of each row: losses', and those of the accuracies."""
+    if name in _LOSSES:
+        return getattr(losses, name)
+    if name not in _ROWS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def rows(y_true: Any, y_pred: Any, *settings: Any, **named: Any) -> Any:
+        metric = _ROWS[name](*settings, **named)
+        return metric.rows(*metric.matched(y_true, y_pred))
+
+    rows.__name__ = rows.__qualname__ = name
+    rows.__doc__ = f"Value of each row; see `{_ROWS[name].__name__}`."
+    return rows
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LOSSES, *_ROWS})

@@ -81,6 +81,13 @@ class Metric(Configurable):
             self.total += float((values * weights).sum())
             self.count += float(weights.sum())
 
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike = (), sample_weight: ArrayLike | None = None
+    ) -> Any:
+        """Add a batch, and return the value over all rows so far; arguments as `update_state`."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
     def matched(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Targets and predictions in the form that `rows` takes, or an error that names shapes."""
         pred = as_predictions(y_pred)

@@ -16,6 +16,10 @@ from dropfast.models.fitting import Fitting
 class Attributes(Fitting):
     """A model that learns, with Keras' further attributes. See `dropfast.Sequential`."""
 
+    # There is one way to run, whatever `compile` was given.
+    jit_compile = False
+    run_eagerly = False
+
     @property
     def non_trainable_weights(self) -> list[Array]:
         """The weight arrays that training doesn't move: of frozen layers, running statistics."""

@@ -145,7 +145,13 @@ class Model(Attributes):
         self._take_graph(graph)
 
     def summary(
-        self, line_length: int | None = None, *, print_fn: Callable[[str], Any] | None = None
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
     ) -> None:
         """Print layers, shapes, numbers of weights, and drop rates.
 
@@ -158,6 +164,8 @@ class Model(Attributes):
             Width in characters; None takes what is needed.
         print_fn
             Called with each line.
+        positions, expand_nested, show_trainable, layer_range
+            For compatibility, without effect.
 
         Examples
         --------

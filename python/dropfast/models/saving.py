@@ -216,6 +216,11 @@ def _file(arrays: Mapping[str, Array], metadata: Mapping[str, str], version: int
     return to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
 
 
+def save_model(model: Model, filepath: files.Path, overwrite: bool = True) -> None:
+    """Write a model; see `dropfast.Model.save`."""
+    model.save(filepath, overwrite)
+
+
 def load_model(
     filepath: files.Path,
     custom_objects: Mapping[str, Any] | None = None,

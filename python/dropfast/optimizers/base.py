@@ -134,6 +134,11 @@ class Optimizer(Configurable):
         return [(self._counter, counted), (self._averaged, counted)]
 
     @property
+    def variables(self) -> list[Array]:
+        """The number of steps, then the arrays of state."""
+        return [self._counter, *(array for slot in self.state for array in slot)]
+
+    @property
     def learning_rate(self) -> LearningRate:
         """The learning rate, or its schedule. May be set while a model trains."""
         return self._learning_rate
