@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     )
     from dropfast.callbacks.history import History
     from dropfast.config import show_config, thread_limit
-    from dropfast.converters import from_keras
+    from dropfast.converters import from_keras, from_sklearn, from_torch
     from dropfast.layers.input import Input
     from dropfast.models import Model, Sequential, load_model
     from dropfast.random import set_random_seed
@@ -94,6 +94,8 @@ _NAMES = {
     "Model": "models",
     "Sequential": "models",
     "from_keras": "converters",
+    "from_sklearn": "converters",
+    "from_torch": "converters",
     "load_model": "models",
     "set_random_seed": "random",
     "show_config": "config",
@@ -150,6 +152,8 @@ __all__ = [
     "dropout_backward",
     "dropout_mask",
     "from_keras",
+    "from_sklearn",
+    "from_torch",
     "functional",
     "gaussian_dropout",
     "gaussian_dropout_backward",
