@@ -22,38 +22,7 @@ def export(
     monte_carlo: bool = False,
     overwrite: bool = True,
 ) -> None:
-    """Write a model, or an estimator of `dropfast.sklearn`, as an ONNX file.
-
-    Parameters
-    ----------
-    model
-        A built model; or a fitted estimator, alone or behind StandardScalers in a Pipeline. Files
-        of estimators take "X" and give what `predict` and `predict_proba` do: "label" and
-        "probabilities", or "prediction".
-    filepath
-        File to write; its name ends in ".onnx".
-    format
-        "onnx".
-    monte_carlo
-        Whether dropout acts at each run, by random numbers of the runtime's own.
-    overwrite
-        False makes a file that exists an error.
-
-    Raises
-    ------
-    ValueError
-        If a layer has no counterpart, or the name promises another format; nothing is written.
-    FileExistsError
-        If the file exists and must not be overwritten.
-
-    Examples
-    --------
-    >>> import os, tempfile, dropfast as df
-    >>> from dropfast.converters import export
-    >>> model = df.Sequential([df.layers.Input(4), df.layers.Dense(2)], seed=0)
-    >>> path = os.path.join(tempfile.mkdtemp(), "m.onnx")
-    >>> export(model, path)  # doctest: +SKIP
-    """
+    """See `dropfast.converters.export`."""
     check_choice("format", format, ("onnx",))
     check_flag("monte_carlo", monte_carlo)
     name = os.fsdecode(filepath)

@@ -25,38 +25,7 @@ _ACTIVATIONS = {
 
 
 def from_sklearn(estimator: Any, *, seed: int | None = None) -> Sequential:
-    """A model of a fitted MLPClassifier or MLPRegressor, with copies of its weights.
-
-    Parameters
-    ----------
-    estimator
-        The network, or a Pipeline of StandardScalers and a network: these become `Normalization`
-        layers.
-    seed
-        Of masks and shuffling; None draws one.
-
-    Returns
-    -------
-    Sequential
-        Built, not compiled. It predicts `predict` of a regressor, in two axes; of a classifier
-        probabilities, a column for each of ``estimator.classes_``, or for the second of two alone.
-        Its dtype is that of the weights.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else, or not fitted; the step is named.
-
-    Examples
-    --------
-    >>> import dropfast as df, numpy as np
-    >>> from sklearn.neural_network import MLPRegressor
-    >>> x = np.random.default_rng(0).normal(size=(50, 3))
-    >>> fitted = MLPRegressor(solver="lbfgs", random_state=0).fit(x, x[:, 0])
-    >>> model = df.from_sklearn(fitted)
-    >>> bool(np.allclose(model.predict(x)[:, 0], fitted.predict(x)))
-    True
-    """
+    """See `dropfast.converters.from_sklearn`."""
     *before, network = _steps(estimator)
     if not isinstance(network, MLPClassifier | MLPRegressor):
         raise TypeError(

@@ -22,35 +22,7 @@ def from_torch(
     *,
     seed: int | None = None,
 ) -> Sequential:
-    """A model of an nn.Sequential, with copies of its weights.
-
-    Parameters
-    ----------
-    network
-        Of Linear, Dropout, AlphaDropout, BatchNorm1d, LayerNorm, PReLU, Embedding, Flatten,
-        Identity and activations; nested Sequentials too. Float32 or float64 on the CPU.
-    input_shape
-        Shape of a row; None takes it from the first module with weights. It must be given where
-        rows are no vectors.
-    seed
-        Of masks and shuffling; None draws one.
-
-    Returns
-    -------
-    Sequential
-        Built, not compiled. It predicts what the network does in evaluation mode.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If something has no counterpart, or features don't fit; it is named.
-
-    Examples
-    --------
-    >>> import torch, dropfast as df  # doctest: +SKIP
-    >>> df.from_torch(torch.nn.Sequential(torch.nn.Linear(4, 2)), seed=0)  # doctest: +SKIP
-    Sequential([Dense(2)], seed=0)
-    """
+    """See `dropfast.converters.from_torch`."""
     if not isinstance(network, nn.Sequential):
         raise TypeError(
             f"network must be a torch.nn.Sequential. Received: {type(network).__name__}"
