@@ -39,7 +39,7 @@ test: develop ## all tests: Rust, then Python
 	@echo "Left out: the adapters to scikit-learn and PyTorch where these are not installed; make test-adapters runs them."
 
 # Adapters need their peers: scikit-learn always, PyTorch (several GB with its GPU libraries) where it installs.
-ADAPTER_TESTS := tests/adapters tests/tabular $(wildcard tests/tabular python/dropfast/tabular) tests/docs/test_documents.py \
+ADAPTER_TESTS := tests/adapters tests/converters tests/tabular $(wildcard tests/tabular python/dropfast/tabular) tests/docs/test_documents.py \
   python/dropfast/sklearn python/dropfast/torch
 
 .PHONY: test-adapters

@@ -15,7 +15,14 @@ from dropfast.datasets import fashion_mnist
 os.environ["MPLBACKEND"] = "Agg"
 
 # Adapters need their peer at import; without it there is nothing to collect.
-_ADAPTERS = {"torch": "torch", "sklearn": "sklearn", "tabular": "sklearn"}
+_ADAPTERS = {
+    "torch": "torch",
+    "sklearn": "sklearn",
+    "tabular": "sklearn",
+    "converters/torch_": "torch",
+    "converters/sklearn": "sklearn",
+    "converters/onnx_": "onnx",
+}
 collect_ignore_glob = [
     f"python/dropfast/{room}*"
     for room, peer in _ADAPTERS.items()

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     )
     from dropfast.callbacks.history import History
     from dropfast.config import show_config, thread_limit, version
-    from dropfast.converters import from_keras
+    from dropfast.converters import from_keras, from_sklearn, from_torch
     from dropfast.graph import KerasTensor
     from dropfast.initializers import Initializer
     from dropfast.layers import Layer
@@ -112,6 +112,8 @@ _NAMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "from_keras": "converters",
+    "from_sklearn": "converters",
+    "from_torch": "converters",
     "load_model": "models",
     "set_random_seed": "random",
     "show_config": "config",
@@ -182,6 +184,8 @@ __all__ = [
     "dropout_backward",
     "dropout_mask",
     "from_keras",
+    "from_sklearn",
+    "from_torch",
     "functional",
     "gaussian_dropout",
     "gaussian_dropout_backward",

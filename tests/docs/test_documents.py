@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PEERS = ("sklearn", "torch")  # docs/adapters.md needs them
+PEERS = ("sklearn", "torch", "h5py", "onnx", "onnxruntime")  # docs/adapters.md needs them
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 

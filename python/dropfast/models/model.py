@@ -22,7 +22,8 @@ class Model(Attributes):
     training      `compile`, `fit`, `train_on_batch`, `evaluate`
     answers       ``model(x, training=...)``, `predict`, `predict_mc`
     dropout       `explain_dropout`
-    files         `save`, `save_weights`, `load_weights`; `dropfast.load_model`
+    files         `save`, `save_weights`, `load_weights`, `export`; `dropfast.load_model`
+    elsewhere     `to_torch`; `dropfast.from_keras`, `from_torch`, `from_sklearn`
     ============  =================================================================
 
     A subclass makes its layers in ``__init__`` and calls them in ``call(self, x, training=None)``.
@@ -246,6 +247,75 @@ class Model(Attributes):
         True
         """
         saving.save(self, filepath, overwrite)
+
+    def export(
+        self,
+        filepath: files.Path,
+        format: str = "onnx",
+        *,
+        monte_carlo: bool = False,
+        overwrite: bool = True,
+    ) -> None:
+        """Write the model as an ONNX file, for other runtimes to predict with (extra ``onnx``).
+
+        Inputs and outputs have the names that they have here, and any number of rows.
+
+        Parameters
+        ----------
+        filepath
+            File to write; its name ends in ".onnx".
+        format
+            "onnx".
+        monte_carlo
+            Whether dropout acts at each run, as in `predict_mc`, by random numbers of the runtime's
+            own. Each row draws for itself, whatever `rows_per_mask` says.
+        overwrite
+            False makes a file that exists an error.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, a layer has no counterpart, or the name promises another
+            format; nothing is written then.
+        FileExistsError
+            If the file exists and must not be overwritten.
+
+        Examples
+        --------
+        >>> import dropfast as df
+        >>> model = df.Sequential([df.layers.Input(4), df.layers.Dense(2)], seed=0)
+        >>> model.export("m.onnx")  # doctest: +SKIP
+        """
+        from dropfast.converters import export
+
+        export(self, filepath, format, monte_carlo=monte_carlo, overwrite=overwrite)
+
+    def to_torch(self) -> Any:
+        """The model as PyTorch modules, with copies of its weights (extra ``torch``).
+
+        Returns
+        -------
+        torch.nn.Module
+            An ``nn.Sequential`` for layers in a row, else a module that takes and returns what the
+            model does. In evaluation mode it predicts the same; dropout draws PyTorch's masks.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or a layer has no counterpart; it is named.
+
+        Examples
+        --------
+        >>> import dropfast as df
+        >>> model = df.Sequential([df.layers.Input(4), df.layers.Dense(2)], seed=0)
+        >>> model.to_torch()  # doctest: +SKIP
+        Sequential(
+          (dense): Linear(in_features=4, out_features=2, bias=True)
+        )
+        """
+        from dropfast.converters import to_torch
+
+        return to_torch(self)
 
     def save_weights(self, filepath: files.Path, overwrite: bool = True) -> None:
         """Write the weights alone; parameters and errors as `save`."""
