@@ -12,14 +12,18 @@ from dropfast._core import (
     __version__,
     aes_level,
     get_num_threads,
+    has_bfloat16,
     limit_threads,
     set_num_threads,
     simd_level,
 )
+from dropfast.mixed_precision import dtype_policy, set_dtype_policy
 
 __all__ = [
     "aes_level",
+    "dtype_policy",
     "get_num_threads",
+    "set_dtype_policy",
     "set_num_threads",
     "show_config",
     "simd_level",
@@ -88,4 +92,5 @@ def show_config() -> None:
     print(f"machine   {platform.system()} {platform.machine()}")
     print(f"simd      {simd_level()}")
     print(f"aes       {aes_level()}")
+    print(f"bfloat16  {'native' if has_bfloat16() else 'by float32'}")
     print(f"threads   {get_num_threads()}")
