@@ -39,15 +39,18 @@ __all__ = [
     "gaussian_dropout",
     "gaussian_dropout_backward",
     "get_num_threads",
+    "has_bfloat16",
     "limit_threads",
     "loss",
     "loss_gradient",
     "matmul",
+    "matmul_bfloat16",
     "optimizer_update",
     "permutation",
     "random_normal",
     "random_uniform",
     "random_words",
+    "round_bfloat16",
     "set_num_threads",
     "simd_level",
 ]
@@ -293,6 +296,15 @@ def dense_backward(
 
 def matmul(a: _Array, b: _Array, out: _Array | None = None) -> _Array:
     """The product a @ b; an element is one chain of fused multiply-adds. float32 or float64."""
+
+def matmul_bfloat16(a: _Array, b: _Array, out: _Array | None = None) -> _Array:
+    """The product of float32 matrices rounded to bfloat16, with sums in float32."""
+
+def round_bfloat16(x: _Array) -> _Array:
+    """The nearest bfloat16 of each float32, as float32; subnormal numbers become zero."""
+
+def has_bfloat16() -> bool:
+    """Whether products in bfloat16 run on instructions made for them."""
 
 def first_nonfinite_row(x: _Array) -> int | None:
     """The first position on the first axis that holds a NaN or an infinity."""

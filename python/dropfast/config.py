@@ -12,18 +12,22 @@ from dropfast._core import (
     __version__,
     aes_level,
     get_num_threads,
+    has_bfloat16,
     limit_threads,
     set_num_threads,
     simd_level,
 )
+from dropfast.mixed_precision import dtype_policy, set_dtype_policy
 
 __all__ = [
     "aes_level",
     "backend",
+    "dtype_policy",
     "epsilon",
     "floatx",
     "get_num_threads",
     "image_data_format",
+    "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
@@ -96,6 +100,7 @@ def show_config() -> None:
     print(f"machine   {platform.system()} {platform.machine()}")
     print(f"simd      {simd_level()}")
     print(f"aes       {aes_level()}")
+    print(f"bfloat16  {'native' if has_bfloat16() else 'by float32'}")
     print(f"threads   {get_num_threads()}")
 
 

@@ -7,10 +7,12 @@
 //! * [`few_rows`]: a few rows by a stored matrix.
 //! * [`driver`]: products of stored matrices of any strides ([`matrix`]), with [`blocks`], [`pack`] and [`scratch`];
 //!   `by_panels` for those that go through panels, which [`scatter`] turns back.
+//! * [`bf16`]: products of operands rounded to bfloat16.
 //! * [`naive`]: the same by definition, the oracle of the tests.
 //! * [`peak`]: what the processor could do at most.
 
 pub(crate) mod ahead;
+pub(crate) mod bf16;
 pub(crate) mod blocks;
 mod by_panels;
 pub(crate) mod driver;

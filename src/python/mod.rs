@@ -9,6 +9,7 @@ mod activation;
 mod addresses;
 mod arguments;
 mod arrays;
+mod bfloat16;
 mod blocks;
 mod borrowed;
 mod config;
@@ -68,6 +69,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(config::aes_level, module)?)?;
     module.add_function(wrap_pyfunction!(products::matmul, module)?)?;
+    module.add_function(wrap_pyfunction!(bfloat16::matmul_bfloat16, module)?)?;
+    module.add_function(wrap_pyfunction!(bfloat16::round_bfloat16, module)?)?;
+    module.add_function(wrap_pyfunction!(bfloat16::has_bfloat16, module)?)?;
     module.add_function(wrap_pyfunction!(products::first_nonfinite_row, module)?)?;
     module.add_function(wrap_pyfunction!(products::fma_peak_gflops, module)?)?;
     module.add_function(wrap_pyfunction!(dense::dense, module)?)?;

@@ -61,6 +61,7 @@ mod avx512;
 mod avx512_links;
 #[cfg(target_arch = "x86_64")]
 mod avx512_masks;
+pub(crate) mod bf16;
 mod half;
 mod halves;
 mod level;

@@ -230,7 +230,7 @@ OTHERS = {
     "seed": (lambda: df.Sequential(seed=-1), "seed must be"),
     "dtype": (
         lambda: df.Sequential(dtype="float16"),
-        "dtype must be 'float32' or 'float64'. Received: dtype='float16'",
+        "dtype must be 'float32', 'float64' or 'mixed_bfloat16'. Received: dtype='float16'",
     ),
     "dtype of a layer": (
         lambda: df.Sequential([L.Input(2), L.Dense(1, dtype="float64")]),

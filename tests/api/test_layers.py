@@ -239,7 +239,7 @@ def test_a_layer_that_cannot_be_built_stays_unbuilt():
         ),
         (
             lambda: L.Dense(2, dtype="int8"),
-            "dtype must be 'float32' or 'float64'. Received: dtype=",
+            "dtype must be 'float32', 'float64' or 'mixed_bfloat16'. Received: dtype=",
         ),
         (lambda: L.Input((3, 0)), "shape must hold positive integers. Received: shape=(3, 0)"),
         (lambda: L.Rescaling(float("inf")), "scale must be a finite number. Received: scale=inf"),

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+import dropfast as df
 from dropfast import _core as fast
 
 Array = np.ndarray[Any, Any]
@@ -171,8 +172,41 @@ def training() -> dict[str, str]:
     return found
 
 
+def mixed() -> dict[str, str]:
+    """Products in bfloat16, ordinary and at the ends of the range, and a network that trains."""
+    found = {}
+    for scale in (1.0, 1e-19, 3e18):
+        for m, k, n in [(1, 1, 1), (5, 17, 3), (33, 65, 49), (130, 700, 90)]:
+            a, b = normal(m, k) * np.float32(scale), normal(k, n, seed=1) * np.float32(scale)
+            found[f"bfloat16 {m} {k} {n} {scale}"] = digest(
+                fast.matmul_bfloat16(a, b), fast.matmul_bfloat16(b.T, a.T), fast.round_bfloat16(a)
+            )
+    layers = [
+        df.layers.Input(50),
+        df.layers.Dropout(0.2),
+        df.layers.Dense(70, activation="relu"),
+        df.layers.Dropout(0.5),
+        df.layers.Dense(40, activation="gelu"),
+        df.layers.Dense(7, activation="softmax"),
+    ]
+    model = df.Sequential(layers, seed=5, dtype="mixed_bfloat16")
+    model.set_weights([normal(*w.shape, seed=i) / 4 for i, w in enumerate(model.weights)])
+    model.compile(df.optimizers.SGD(0.05, 0.9), "sparse_categorical_crossentropy")
+    x = normal(210, 50)
+    model.fit(x, np.arange(210) % 7, epochs=3, verbose=0)
+    found["bfloat16 training"] = digest(*model.weights, *model.optimizer.state[0], model.predict(x))
+    return found
+
+
 if __name__ == "__main__":
-    parts: list[Callable[[], dict[str, str]]] = [random_stream, dropout, math, products, training]
+    parts: list[Callable[[], dict[str, str]]] = [
+        random_stream,
+        dropout,
+        math,
+        products,
+        training,
+        mixed,
+    ]
     hashes = {name: value for part in parts for name, value in part().items()}
     levels = {"simd": fast.simd_level(), "aes": fast.aes_level(), "threads": fast.get_num_threads()}
     if "--write" in sys.argv:

@@ -38,6 +38,11 @@ class Activation(Layer):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
 
+    @property
+    def rounds(self) -> bool:  # type: ignore[override]
+        """False for softmax, which takes float32 under every policy."""
+        return self.activation.name != "softmax"
+
     def forward(self, x: Array, passage: Passage) -> Array:
         """activation(x)."""
         y = x if passage.linear else self.activation(x)

@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from dropfast import constraints, initializers, regularizers
+from dropfast import _core, constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, as_numeric, assign, float_dtype, shape_text, zeros
 from dropfast.checks import check_flag, check_integer, check_name
 from dropfast.configurable import Configurable, snake_case
 from dropfast.graph import Call, Graph, SymbolicTensor, enter, is_symbolic, record
 from dropfast.layers.spellings import row_shape
 from dropfast.layers.weight import Weight, copy_weights
+from dropfast.mixed_precision import Policy, own_policy
 from dropfast.random import WEIGHTS, Key, draw_seed
 from dropfast.training.exact import check_own, exact
 
@@ -47,6 +48,8 @@ class Passage:
     linear
         True makes a layer leave out its activation: the loss computes it (softmax and
         cross-entropy together).
+    to_input
+        False where nobody asks for the gradient with respect to the layer's input.
     saved
         Whatever `forward` keeps for `gradient`.
     gradients
@@ -72,6 +75,7 @@ class Passage:
     first_row: int = 0
     consistent: bool = False
     linear: bool = False
+    to_input: bool = True
     saved: Any = None
     gradients: dict[str, Array] = field(default_factory=dict)
     activity: Array | None = None
@@ -120,7 +124,8 @@ class Layer(Configurable):
     trainable
         False freezes the weights.
     dtype
-        "float32" or "float64"; None takes the model's, or that of the first array.
+        "float32", "float64" or "mixed_bfloat16", or a `dropfast.mixed_precision.Policy`; None takes
+        the global policy if one was set, else the model's, or that of the first array.
     **kwargs
         ``input_shape``, the shape of a row: a model that starts with the layer is built at once.
 
@@ -159,13 +164,14 @@ class Layer(Configurable):
         *,
         name: str | None = None,
         trainable: bool = True,
-        dtype: DTypeLike | None = None,
+        dtype: DTypeLike | Policy | None = None,
         **kwargs: Any,
     ) -> None:
         self.name = snake_case(type(self).__name__) if name is None else check_name(name)
         self._given_name = name
         self.trainable = check_flag("trainable", trainable)
-        self.dtype = None if dtype is None else float_dtype(dtype).name
+        self._policy = own_policy(dtype)
+        self.dtype = None if self._policy is None else self._policy.variable_dtype
         self.gradients: dict[str, Array] = {}
         self.built = False
         self._weights: list[Weight] = []
@@ -225,6 +231,8 @@ class Layer(Configurable):
         super()._set_attribute(name, value)
         if name == "name":
             self._given_name = self.name
+        if name == "dtype":
+            self._policy = own_policy(value)
         own, _, what = name.rpartition("_")
         for weight in self._weights:
             if weight.name == own and what in ("regularizer", "constraint"):
@@ -293,6 +301,37 @@ class Layer(Configurable):
     def _fixed_graph(self) -> Graph | None:
         """The graph that a model is, whatever `training` says; layers have none."""
         return None
+
+    # Precision.
+
+    # False where a layer computes in float32 under every policy.
+    rounds: ClassVar[bool] = True
+    # The model's policy, for layers that have none of their own.
+    _model_policy: Policy | None = None
+
+    @property
+    def dtype_policy(self) -> Policy:
+        """The layer's own policy, or else its model's."""
+        return self._policy or self._model_policy or Policy("float32")
+
+    @property
+    def compute_dtype(self) -> str:
+        """What the layer computes in: "bfloat16" where what it takes is rounded to that."""
+        return "bfloat16" if self.mixed else self.variable_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """What the layer's weights are."""
+        return self.dtype_policy.variable_dtype
+
+    @property
+    def mixed(self) -> bool:
+        """Whether what the layer takes, values and gradients, is rounded to bfloat16."""
+        return self.rounds and self.dtype_policy.mixed
+
+    def taken(self, x: Array) -> Array:
+        """A value or gradient as the layer takes it: rounded where its policy says so."""
+        return _core.round_bfloat16(np.asarray(x, np.float32)) if self.mixed else x
 
     # Weights.
 
@@ -484,7 +523,8 @@ class Layer(Configurable):
         if self.stochastic and key is None and (training or not exact(self)):
             passage.key = Key(self._seed(), 0, self._calls)
             self._calls += 1
-        output: Array = self.forward(batch, passage)
+        taken: Any = [self.taken(x) for x in batch] if self.merges else self.taken(batch)
+        output: Array = self.forward(taken, passage)
         passage.finish()
         self._last = passage
         return output
@@ -519,7 +559,7 @@ class Layer(Configurable):
                 stacklevel=2,
             )
         self._last.gradients = {}
-        result = self.gradient(self._convert(as_numeric("grad", grad)), self._last)
+        result = self.gradient(self.taken(self._convert(as_numeric("grad", grad))), self._last)
         self.gradients = self._last.gradients
         return result
 
@@ -613,6 +653,8 @@ class Layer(Configurable):
         vars(self).update({name: self._weights[i].value for name, i in named.items()})
 
     def _shown(self, name: str) -> Any:
+        if name == "dtype" and self._policy is not None:
+            return self._policy.name
         return self._given_name if name == "name" else super()._shown(name)
 
 

@@ -51,6 +51,7 @@ class BatchNormalization(Layer):
     [[-1.0], [1.0]]
     """
 
+    rounds = False
     until_built = (
         "axis",
         "center",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dropfast import _core, activations, constraints, initializers, regularizers
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.checks import check_flag, check_integer, named
@@ -116,7 +118,7 @@ class Dense(Layer):
         """[n, ..., inputs] -> [n, ..., units]."""
         rows = x.reshape(-1, x.shape[-1])
         kernel = self.kernel_of(passage)
-        before = _core.dense(rows, kernel, self.bias)
+        before = self._before(rows, kernel)
         y = before if passage.linear else self.activation(before)
         passage.saved = (x.shape, rows, kernel, before, y)
         return y.reshape((*x.shape[:-1], self.units))
@@ -126,13 +128,38 @@ class Dense(Layer):
         shape, rows, kernel, before, y = passage.saved
         dy = grad.reshape(-1, self.units)
         if not passage.linear and self.activation.name != "linear":
-            dy = self.activation.backward(before, y, dy)
-        dx, dkernel, dbias = _core.dense_backward(dy, rows, kernel)
+            # What is kept from forward to backward is rounded too.
+            before, y = self.taken(before), self.taken(y)
+            dy = self.taken(self.activation.backward(before, y, dy))
+        dx, dkernel, dbias = self._gradients(dy, rows, kernel, passage.to_input)
         passage.gradients["kernel"] = self.kernel_gradient(dkernel, passage)
         if self.use_bias:
             passage.gradients["bias"] = dbias
         shaped: Array = dx.reshape(shape)
         return shaped
+
+    def _before(self, rows: Array, kernel: Array) -> Array:
+        """What the activation is applied to."""
+        if not self.mixed:
+            return _core.dense(rows, kernel, self.bias)
+        before = _core.matmul_bfloat16(rows, kernel)
+        if self.bias is not None:
+            before += self.bias
+        return before
+
+    def _gradients(
+        self, dy: Array, rows: Array, kernel: Array, to_input: bool
+    ) -> tuple[Array, Array, Array]:
+        """Gradients of rows, kernel and bias."""
+        if not self.mixed:
+            return _core.dense_backward(dy, rows, kernel)
+        dx = np.broadcast_to(np.float32(0), rows.shape)
+        if to_input:
+            dx = _core.matmul_bfloat16(dy, kernel.T)
+        dkernel = _core.matmul_bfloat16(rows.T, dy)
+        # A chain of ones is the plain sum over rows, ascending.
+        dbias = _core.matmul(np.ones((1, len(dy)), dy.dtype), dy)[0]
+        return dx, dkernel, dbias
 
     def kernel_of(self, passage: Passage) -> Array:
         """The kernel that this passage goes through."""

@@ -39,6 +39,7 @@ class Embedding(Layer):
     (1, 2, 2)
     """
 
+    rounds = False
     until_built = ("input_dim", "output_dim", "embeddings_initializer")
 
     def __init__(

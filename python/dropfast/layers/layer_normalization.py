@@ -47,6 +47,7 @@ class LayerNormalization(Layer):
     [[-1.0, 1.0]]
     """
 
+    rounds = False
     until_built = ("axis", "center", "scale", "beta_initializer", "gamma_initializer")
 
     def __init__(

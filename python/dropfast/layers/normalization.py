@@ -44,6 +44,7 @@ class Normalization(Layer):
     [[-1.0, 1.0]]
     """
 
+    rounds = False
     until_built = ("axis", "mean", "variance", "invert")
 
     def __init__(

@@ -31,6 +31,8 @@ class Rescaling(Layer):
     [[0.0, 1.0]]
     """
 
+    rounds = False
+
     def __init__(self, scale: float, offset: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = float(check_number("scale", scale))

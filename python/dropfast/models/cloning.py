@@ -45,7 +45,7 @@ def clone_model(
     made: dict[int, Layer] = {}
     if not isinstance(model, Sequential):
         graph = copy_graph(model.plan.graph, clone_function)
-        return Model._of(graph, model.seed, model.name, model.dtype)
+        return Model._of(graph, model.seed, model.name, model.dtype_policy)
     for layer in model.layers:
         if id(layer) not in made:
             made[id(layer)] = clone_function(layer)
@@ -53,7 +53,7 @@ def clone_model(
         [made[id(layer)] for layer in model.layers],
         seed=model.seed,
         name=model.name,
-        dtype=model.dtype,
+        dtype=model.dtype_policy,
     )
     if model.built:
         twin.build(model.input_shape)

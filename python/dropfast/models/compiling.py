@@ -90,7 +90,7 @@ class Compiled(Predicting):
             a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             For compatibility, without effect: there is one way to run, some 100 ms of steps at a
-            time, and no half precision.
+            time, and no loss scaling.
 
         Raises
         ------

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast.graph import Graph, connect, enter, is_symbolic
+from dropfast.mixed_precision import Policy
 from dropfast.models import explaining, files, saving, summary
 from dropfast.models.attributes import Attributes
 from dropfast.output import write
@@ -44,7 +45,8 @@ class Model(Attributes):
     name
         A name.
     dtype
-        "float32" or "float64": what the model computes in.
+        "float32", "float64" or "mixed_bfloat16", or a `dropfast.mixed_precision.Policy`: what the
+        model computes in. None takes the global policy.
 
     Raises
     ------
@@ -80,7 +82,7 @@ class Model(Attributes):
         outputs: Any = None,
         seed: int | None = None,
         name: str | None = None,
-        dtype: DTypeLike = "float32",
+        dtype: DTypeLike | Policy | None = None,
     ) -> None:
         super().__init__(seed, name, dtype)
         if inputs is None and outputs is None:
@@ -126,7 +128,9 @@ class Model(Attributes):
         return super().__call__(x, bool(training))
 
     @classmethod
-    def _of(cls, graph: Graph, seed: int, name: str, dtype: DTypeLike, values: Any = None) -> Model:
+    def _of(
+        cls, graph: Graph, seed: int, name: str, dtype: DTypeLike | Policy, values: Any = None
+    ) -> Model:
         """A model of a graph, with weights that are drawn or given."""
         model = Model.__new__(Model)
         Attributes.__init__(model, seed, name, dtype)

@@ -19,6 +19,7 @@ from dropfast.checks import check_flag, check_path
 from dropfast.configurable import deserialize, serialize
 from dropfast.layers.base import Layer
 from dropfast.layers.input import row_shape
+from dropfast.mixed_precision import policy_of
 from dropfast.models import files
 from dropfast.models.describing import (
     MOST_LAYERS,
@@ -43,7 +44,7 @@ _COMPILE = {"optimizer", "loss", "metrics", "weighted_metrics", "rows_per_mask"}
 def describe_model(model: Stack) -> dict[str, Any]:
     """Layers and settings of a model as plain values; a layer at several places is named once."""
     if not _is_row(model):
-        own = {"name": model.name, "seed": model.seed, "dtype": model.dtype}
+        own = {"name": model.name, "seed": model.seed, "dtype": model.dtype_policy.name}
         return {**own, "graph": describe_graph(model.plan)}
     unique: list[Layer] = []
     places = []
@@ -56,7 +57,7 @@ def describe_model(model: Stack) -> dict[str, Any]:
     return {
         "name": model.name,
         "seed": model.seed,
-        "dtype": model.dtype,
+        "dtype": model.dtype_policy.name,
         "input_shape": None if known is None else list(known[1:]),
         "layers": [serialize(layer) for layer in unique],
         "places": places,
@@ -96,7 +97,7 @@ def model_from_description(
             graph,
             config["seed"],
             config["name"],
-            config["dtype"],
+            policy_of(config["dtype"]),
             None if weights is None else iter(weights),
         )
     check_keys("model config", config, _KEYS)
@@ -120,7 +121,7 @@ def model_from_description(
                 f"places of a model config must be in [0, {len(layers) - 1}]. Received: {place!r}"
             )
     stack: list[Layer] = [layers[place] for place in places]
-    model = Sequential(stack, config["seed"], config["name"], config["dtype"])
+    model = Sequential(stack, config["seed"], config["name"], policy_of(config["dtype"]))
     if shape is not None:
         # Weights of a file have the sizes of the file: a description can't claim more memory.
         model._build((None, *row_shape(shape)), None if weights is None else iter(weights))

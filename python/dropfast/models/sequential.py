@@ -11,6 +11,7 @@ from dropfast.arrays import Shape
 from dropfast.attributes import changes
 from dropfast.graph import SymbolicTensor
 from dropfast.layers.base import Layer
+from dropfast.mixed_precision import Policy
 from dropfast.models.model import Model
 from dropfast.models.stack import Stack, free_name
 from dropfast.training.exact import check_own
@@ -40,7 +41,8 @@ class Sequential(Model):
     name
         A name.
     dtype
-        "float32" or "float64": what the model computes in.
+        "float32", "float64" or "mixed_bfloat16", or a `dropfast.mixed_precision.Policy`: what the
+        model computes in. None takes the global policy.
 
     Raises
     ------
@@ -75,7 +77,7 @@ class Sequential(Model):
         layers: Sequence[Layer | Stack | SymbolicTensor] | None = None,
         seed: int | None = None,
         name: str | None = None,
-        dtype: DTypeLike = "float32",
+        dtype: DTypeLike | Policy | None = None,
     ) -> None:
         self._layers: list[Any] = []
         super().__init__(seed=seed, name=name, dtype=dtype)

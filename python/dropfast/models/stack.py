@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dropfast import _core
-from dropfast.arrays import Array, Shape, float_dtype, shape_text
+from dropfast.arrays import Array, Shape, shape_text
 from dropfast.attributes import changes
 from dropfast.checks import check_flag, check_name
 from dropfast.configurable import Configurable, snake_case
@@ -18,6 +18,7 @@ from dropfast.graph.symbolic import like
 from dropfast.layers.base import Layer, parts_of
 from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.layers.weight import Weight, copy_weights
+from dropfast.mixed_precision import Policy, global_policy, policy_of
 from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
 from dropfast.training.engine import Engine, Native
 from dropfast.training.exact import check_own
@@ -44,9 +45,13 @@ class Stack(Configurable):
     one_input: ClassVar[bool] = False
 
     def __init__(
-        self, seed: int | None = None, name: str | None = None, dtype: DTypeLike = "float32"
+        self,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: DTypeLike | Policy | None = None,
     ) -> None:
-        self.dtype = float_dtype(dtype).name
+        self._policy = global_policy() if dtype is None else policy_of(dtype)
+        self.dtype = self._policy.variable_dtype
         self.seed: int = draw_seed() if seed is None else Key(seed).seed
         check_seed(self.seed)
         self.name = snake_case(type(self).__name__) if name is None else check_name(name)
@@ -81,6 +86,11 @@ class Stack(Configurable):
     def _rename(self, name: str) -> None:
         """Take a name that another model chose."""
         object.__setattr__(self, "name", name)
+
+    @property
+    def dtype_policy(self) -> Policy:
+        """The policy of layers that have none of their own."""
+        return self._policy
 
     # Layers.
 
@@ -176,6 +186,8 @@ class Stack(Configurable):
             if layer.built and id(layer) not in known:
                 made += len(layer._weights)
             known.add(id(layer))
+            if not layer.built:
+                layer._model_policy = self._policy
             self._check_dtype(layer)
             layer.build_once(shape, self.dtype, next_key, values)
 
@@ -197,8 +209,8 @@ class Stack(Configurable):
         found = layer._weight_dtype if layer._weights else layer.dtype
         if found not in (None, self.dtype):
             raise ValueError(
-                f"dtype of layer {layer.name!r} must be the model's, {self.dtype}. "
-                f"Received: dtype={found!r}"
+                f"dtype of layer {layer.name!r} must be the model's, {self._policy.name}. "
+                f"Received: dtype={(layer._policy.name if layer._policy else found)!r}"
             )
 
     def _plan_again(self) -> None:

@@ -6,6 +6,7 @@ import html as escape
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dropfast import _core
 from dropfast.arrays import shape_text
 from dropfast.checks import check_integer
 from dropfast.layers import AlphaDropout, Dropout
@@ -30,7 +31,7 @@ def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
         check_integer("line_length", line_length, least=1)
         widths[0] += max(line_length - sum(widths) - 2 * (len(widths) - 1), 0)
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    yield f'Model "{model.name}" (seed {model.seed}, {model.dtype})'
+    yield f'Model "{model.name}" (seed {model.seed}, {model.dtype_policy.name})'
     yield rule
     for i, row in enumerate(table):
         cells = (
@@ -47,6 +48,10 @@ def lines(model: Fitting, line_length: int | None) -> Iterator[str]:
     trainable = sum(array.size for array in model.trainable_weights)
     yield f"Weights: {model.count_params():,}, of which {trainable:,} are trained"
     yield _engines(model)
+    if any(place.layer.mixed for place in model.plan.places) and not _core.has_bfloat16():
+        yield (
+            "This processor has no instructions for bfloat16: same results, but slower than float32"
+        )
 
 
 def _engines(model: Fitting) -> str:

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from .activations import activation, activation_backward
 from .alpha_dropout import alpha_dropout, alpha_dropout_backward
+from .bfloat16 import matmul_bfloat16, round_bfloat16
 from .checks import first_nonfinite_row
 from .constraints import max_norm
 from .dense import dense, dense_backward
@@ -68,10 +69,12 @@ __all__ = [
     "loss",
     "loss_gradient",
     "matmul",
+    "matmul_bfloat16",
     "max_norm",
     "optimizer_update",
     "permutation",
     "random_normal",
     "random_uniform",
     "random_words",
+    "round_bfloat16",
 ]

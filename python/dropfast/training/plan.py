@@ -180,7 +180,7 @@ def make_plan(graph: Graph, rows_per_mask: int, trainable: bool = True) -> Plan:
     """
     _check_names(graph)
     places, outputs = places_of(graph), outputs_of(graph)
-    obstacle = _no_row(graph, outputs) or _shared(places)
+    obstacle = _no_row(graph, outputs) or _shared(places) or _mixed(places)
     preparation = 0 if obstacle else _preparation(places)
     program: list[dict[str, Any]] = []
     # Where the native network has each value: the number of layers of the program behind it.
@@ -311,6 +311,14 @@ def _shared(places: Sequence[Place]) -> str:
         layer = place.layer
         if layer.weights and any(layer is other.layer for other in places[: place.index]):
             return f"layer {place.index} ({layer.name}), which shares weights"
+    return ""
+
+
+def _mixed(places: Sequence[Place]) -> str:
+    """A layer that rounds what it takes, if there is one."""
+    for place in places:
+        if place.layer.mixed:
+            return f"layer {place.index} ({place.layer.name}), of policy mixed_bfloat16"
     return ""
 
 

@@ -99,7 +99,7 @@ def forward(
     """All values of a batch."""
     values = list(inputs)
     for place, passage in zip(places, passages, strict=True):
-        x: Any = [values[source] for source in place.sources]
+        x: Any = [place.layer.taken(values[source]) for source in place.sources]
         values.append(place.layer.forward(x if place.layer.merges else x[0], passage))
         if place.layer.activity_regularizer is not None:
             passage.activity = values[-1]
@@ -139,7 +139,9 @@ def backward(
         if penalty is not None and passage.activity is not None:
             rows = gradient.dtype.type(len(gradient))
             gradient = gradient + penalty.gradient(passage.activity) / rows
-        back = place.layer.gradient(np.ascontiguousarray(gradient), passage)
+        gradient = place.layer.taken(np.ascontiguousarray(gradient))
+        passage.to_input = any(learns[source] for source in place.sources)
+        back = place.layer.gradient(gradient, passage)
         parts = back if place.layer.merges else [back]
         for source, part in zip(place.sources, parts, strict=True):
             known = gradients.get(source)
