@@ -111,7 +111,7 @@ def main():
     parser.add_argument("--tables", default=",".join(REPORTED))
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--results", type=Path, default=Path("benches/tables.jsonl"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/images/tables.png"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/pictures/tables.png"))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     lines = given.results.read_text().splitlines() if given.results.exists() else []
