@@ -32,18 +32,18 @@ def save_both(figure: Figure, path: Path, dpi: float = 120) -> None:
 
 def darken(figure: Figure) -> None:
     """Turn black and white of a figure into light ink on dark paper."""
-    for ax in figure.axes:
-        ax.tick_params(which="both", color=INK, labelcolor=INK)
-        if legend := ax.get_legend():
-            legend.get_frame().set_facecolor(DARK)
+    changes = []
     for artist in figure.findobj():
         for name in _PROPERTIES:
             getter, setter = (getattr(artist, f"{how}_{name}", None) for how in ("get", "set"))
-            if getter is None or setter is None:
-                continue
-            new = _turned(getter())
-            if new is not None:
-                setter(new)
+            if getter is not None and setter is not None:
+                changes.append((setter, _turned(getter())))
+    # All colours are read before any is set: setting one may move another.
+    for setter, new in changes:
+        if new is not None:
+            setter(new)
+    for ax in figure.axes:
+        ax.tick_params(which="both", color=INK, labelcolor=INK)
 
 
 def _turned(colour: object) -> object:

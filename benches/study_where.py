@@ -66,7 +66,9 @@ def one_run(data, point: dict, rate: float, seed: int) -> dict:
             layers.append(df.layers.Dropout(rate))
     model = df.Sequential([*layers, df.layers.Dense(10, "softmax")], seed=seed)
     decay = df.optimizers.schedules.CosineDecay(0.002, point["steps"])
-    model.compile(df.optimizers.Adam(decay), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        df.optimizers.Adam(decay), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     a_epoch = math.ceil(len(chosen) / BATCH)
     epochs = math.ceil(point["steps"] / a_epoch)
     each = min(a_epoch, point["steps"])
@@ -151,13 +153,15 @@ def table(record: dict) -> str:
                     text = f"{scale * mean:+.{digits}f} ± {scale * half:.{digits}f}"
                     cells.append(text.replace("+-", "-").replace("-", "−") if known else "–")
             lines.append(f"| {' | '.join(cells)} |")
-    pairs = min(
+    pairs = [
         gain(record, tuple(point.values()), rate, "accuracy")[2]
         for point in points()
         for rate in RATES[1:]
-    )
+    ]
+    few, many = min(pairs), max(pairs)
+    count = f"{many} pairs" if few == many else f"{few} to {many} pairs"
     told = record["machine"]
-    lines += ["", f"{pairs} pairs a point; {told['processor']}, {told['date']}."]
+    lines += ["", f"{count} a point; {told['processor']}, {told['date']}."]
     return "\n".join(lines)
 
 

@@ -40,10 +40,10 @@ __all__ = [
 
 
 class thread_limit(ContextDecorator):
-    """Bound how many threads calls use in a ``with`` block, or in a decorated function.
+    """Limit the number of threads in a ``with`` block, or in a decorated function.
 
-    The bound holds for calls from the thread that enters the block. Blocks may be nested: the
-    smallest bound counts. Results don't depend on it.
+    The limit holds for calls from the thread that enters the block. Blocks may be nested: the
+    smallest limit counts. Results don't depend on it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class thread_limit(ContextDecorator):
 
     See Also
     --------
-    set_num_threads : The same for all calls of the process.
+    set_num_threads : The same for all calls in the process.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class thread_limit(ContextDecorator):
 
 
 def show_config() -> None:
-    """Print versions, instruction sets and threads: what a bug report should hold.
+    """Print versions, instruction sets and the number of threads, for bug reports.
 
     Examples
     --------

@@ -19,7 +19,7 @@ def usable(stream: Any) -> bool:
 
 
 def watched(stream: Any) -> bool:
-    """Whether somebody looks at a stream."""
+    """Whether a stream is a terminal."""
     looks = getattr(stream, "isatty", None)
     if not usable(stream) or not callable(looks):
         return False

@@ -14,7 +14,7 @@ from dropfast.output import columns, printable, usable, watched, write
 
 
 def resolve_verbose(verbose: str | int | bool) -> int:
-    """0, 1 or 2; "auto" is a bar (1) where somebody watches, else one line an epoch (2)."""
+    """0, 1 or 2; "auto" is a bar (1) on a terminal, otherwise a line for each epoch (2)."""
     if isinstance(verbose, str) and verbose == "auto":
         bar = watched(sys.stderr) or "ipykernel" in sys.modules
         return 1 if bar and os.environ.get("TERM") != "dumb" else 2

@@ -40,9 +40,9 @@ _sequence: tuple[int, count[int]] | None = None
 
 
 def set_random_seed(seed: int) -> None:
-    """Make the models and layers that are made from now on reproducible.
+    """Make all models and layers created from now on reproducible.
 
-    Each of them that is given no seed of its own takes the next of a sequence that `seed` fixes.
+    Each one without a seed of its own takes the next seed of a sequence, which `seed` determines.
 
     Parameters
     ----------

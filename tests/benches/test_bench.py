@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -134,3 +135,77 @@ def test_a_contender_that_breaks_leaves_the_others(monkeypatch):
     record = rounds.run(["start-up"], [], quick=True)
     assert any(found.why for found in record.cells if found.contender == "no such contender")
     assert all(found.values for found in record.cells if found.contender == "dropfast")
+
+
+def test_an_interruption_keeps_the_rounds_that_were_done(monkeypatch):
+    asked = []
+    ask = rounds.Contender.ask
+
+    def interrupted(self, **told):
+        asked.append(told["do"])
+        if asked.count("round") > 4:
+            raise KeyboardInterrupt
+        return ask(self, **told)
+
+    monkeypatch.setattr(rounds.Contender, "ask", interrupted)
+    monkeypatch.setattr(rounds, "QUICK_BUDGET", 0.01)
+    record = rounds.run(["kernels"], ["numpy"], quick=True)
+    assert not record.complete
+    assert sum(len(found.values) for found in record.cells if not found.limit) >= 3
+    assert "interrupted" in table.text(record)
+
+
+def test_a_contender_that_dies_is_back_for_the_next_workload(monkeypatch):
+    contender = rounds.Contender("dropfast", 1)
+    try:
+        contender._process.kill()
+        contender._process.wait()
+        told = {"suite": "start-up", "workload": "installed files"}
+        dead = contender.ask(do="prepare", **told)
+        assert dead["status"] == "failed"
+        assert "process ended with" in dead["why"]
+        assert contender.ask(do="prepare", **told)["status"] == "ready"
+    finally:
+        contender.close()
+
+
+def test_a_peer_that_is_broken_at_import(monkeypatch, tmp_path):
+    (tmp_path / "jax.py").write_text("raise RuntimeError('libxyz.so: wrong ELF class')")
+    monkeypatch.syspath_prepend(tmp_path)
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setattr(rounds, "QUICK_BUDGET", 0.01)
+    record = rounds.run(["kernels"], ["jax"], quick=True)
+    broken = [found for found in record.cells if found.contender == "JAX"]
+    assert broken
+    assert all("wrong ELF class" in found.why for found in broken)
+    assert all(found.values for found in record.cells if found.contender == "dropfast")
+    assert "JAX at " in table.text(record)
+
+
+def test_a_page_without_matplotlib_is_refused_before_the_run(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "_run", lambda given: pytest.fail("it ran"))
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        command.main(["--html", str(tmp_path / "r.html")])
+    assert "needs matplotlib" in capsys.readouterr().err
+
+
+def test_a_full_disk_does_not_take_the_tables(record, capsys, monkeypatch, tmp_path):
+    def full(self, file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Record, "save", full)
+    monkeypatch.setattr(command, "_run", lambda given: record)
+    assert command.main(["--json", str(tmp_path / "r.json")]) == 1
+    told = capsys.readouterr()
+    assert "| kernels" in told.out
+    assert "No space left" in told.err
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    with pytest.raises(SystemExit):
+        command.main(["--json", str(tmp_path / "r.json")])
+    assert "must be writable" in capsys.readouterr().err

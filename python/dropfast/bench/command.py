@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -62,14 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check(given.suite, given.peer)
         for file in filter(None, (given.json, given.html)):
             _check_writable(file)
+        if given.html and importlib.util.find_spec("matplotlib") is None:
+            raise ValueError("--html needs matplotlib: pip install 'dropfast[plot]'")
         record = Record.load(given.show) if given.show else _run(given)
     except (OSError, ValueError) as error:
         arguments_parser.error(str(error))
     print(table.text(record))
-    if given.json:
-        record.save(given.json)
-    if given.html:
-        given.html.write_text(page(record), encoding="utf-8")
+    try:
+        if given.json:
+            record.save(given.json)
+        if given.html:
+            given.html.write_text(page(record), encoding="utf-8")
+    except OSError as error:  # such as a full disk: the tables above are not lost
+        print(f"{arguments_parser.prog}: {error}", file=sys.stderr)
+        return 1
     return 0 if record.complete else 130
 
 

@@ -18,6 +18,8 @@ from dropfast._core import __version__, aes_level, simd_level
 VERSION = 1
 # Rounds that differ more than this are no steady machine's.
 NOISY = 0.15
+# Ratios of rounds that differ more than this say nothing.
+UNSTEADY = 0.3
 _LIBRARIES = ("numpy", "torch", "jax", "tensorflow", "keras", "scikit-learn")
 
 

@@ -34,7 +34,11 @@ class Contender:
     """One contender in its process."""
 
     def __init__(self, name: str, threads: int) -> None:
-        self.name = name
+        self.name, self._threads = name, threads
+        self._start()
+
+    def _start(self) -> None:
+        threads, name = self._threads, self.name
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         command = [sys.executable, "-W", "ignore", "-m", "dropfast.bench.worker", name]
         self._process = subprocess.Popen(
@@ -58,7 +62,10 @@ class Contender:
         except BrokenPipeError:
             line = ""
         if not line:
-            return {"status": "failed", "why": f"its process ended with {self._process.wait()}"}
+            why = f"its process ended with {self._process.wait()}"
+            self.close()
+            self._start()  # what ends one workload, such as too little memory, spares the next
+            return {"status": "failed", "why": why}
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -147,7 +154,8 @@ def run(
         for number, workload in enumerate(chosen):
             if progress is not None:
                 progress(record, workload, number, len(chosen))
-            record.cells += _time(workload, running, threads, QUICK_BUDGET if quick else BUDGET)
+            budget = QUICK_BUDGET if quick else BUDGET
+            _time(record.cells, workload, running, threads, budget)
     except KeyboardInterrupt:
         record.complete = False
     finally:
@@ -157,10 +165,14 @@ def run(
 
 
 def _time(
-    workload: Workload, running: Sequence[Contender], threads: int, budget: float
-) -> list[Cell]:
-    """All rounds of one workload."""
-    cells, ready = [], []
+    cells: list[Cell],
+    workload: Workload,
+    running: Sequence[Contender],
+    threads: int,
+    budget: float,
+) -> None:
+    """All rounds of one workload; cells are added as they come, so that Ctrl-C leaves them."""
+    ready: list[tuple[Contender, Cell]] = []
     a_round = 0.0
     for contender in running:
         answer = contender.ask(do="prepare", suite=workload.suite, workload=workload.name)
@@ -180,6 +192,8 @@ def _time(
     loop = Cell(workload.suite, workload.name, workload.unit, LOOP, limit=True)
     for _ in range(rounds):
         for contender, cell in ready:
+            if cell.why:
+                continue
             time.sleep(PAUSE)
             answer = contender.ask(do="round")
             if answer["status"] != "done":
@@ -189,6 +203,7 @@ def _time(
         if workload.flops is not None and ready:
             answer = ready[0][0].ask(do="peak", threads=threads)
             if answer["status"] == "done":
+                if not loop.values:
+                    cells.append(loop)
                 seconds = workload.flops / (answer["gflops"] * 1e9)
                 loop.values.append(seconds * workload.scale)
-    return [*cells, loop] if loop.values else cells

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from dropfast.bench.record import Cell, Record, is_ours
+from dropfast.bench.record import UNSTEADY, Cell, Record, is_ours
 
 
 def text(record: Record) -> str:
     """All tables; where a peer is faster, its row stands first in its suite.
 
     A cell is the median; in brackets how many times faster dropfast is, by the median of the
-    rounds' ratios.
+    rounds' ratios, or that its rounds differ too much for a ratio.
     """
     machine = record.machine
     lines = [
@@ -60,6 +60,8 @@ def _shown(record: Record, cell: Cell | None) -> str:
         return "–"
     value = number(cell.median)
     ratio = record.ratio(cell)
+    if cell.spread > UNSTEADY:
+        return f"{value} (unsteady)"
     if is_ours(cell.contender) or math.isnan(ratio):
         return value
     return f"{value} ({number(ratio)}x)"

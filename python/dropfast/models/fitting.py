@@ -61,19 +61,19 @@ class Fitting(Compiled):
     ) -> History:
         """Train for some epochs.
 
-        Shuffling depends on the seed and the epoch's number alone, masks on the seed and the
-        optimizer's steps: a run that was interrupted goes on to the same bits with
-        `initial_epoch`. Without it the model's own count of epochs, ``model.epochs_done``, goes
-        on, for shuffling and for schedules: a loop of calls with one epoch each gives the bits of
+        Shuffling depends only on the seed and the number of the epoch; masks depend only on the
+        seed and the optimizer's steps. So a run that was interrupted and resumed with
+        `initial_epoch` gives the same bits. Without `initial_epoch`, shuffling and schedules
+        continue from ``model.epochs_done``: several calls with one epoch each give the bits of
         one call.
 
-        Bad arguments and data are refused before the first step. What ends training later, Ctrl-C
-        or an error of a callback or a generator, leaves the weights as far as they were trained;
-        a loss that is not finite takes its epoch back, and if it is the first of its epoch, the one
-        before, too, whose last steps led there. To that end weights and optimizer state are
-        written to a temporary file before each epoch (see `tempfile.gettempdir`; into memory where
-        none can be written, or below 64 KiB): otherwise the memory of a fit is that of one batch
-        and of the optimizer.
+        Bad arguments and data are rejected before the first step. After Ctrl-C, or an error in a
+        callback or generator, the weights stay as far as they were trained. A loss that is not
+        finite undoes its epoch; if it is the first of its epoch, the epoch before is undone too,
+        because its last steps led there. For that, weights and optimizer state are written to a
+        temporary file before each epoch (see `tempfile.gettempdir`), or kept in memory if they are
+        smaller than 64 KiB or no file can be written. Apart from that, `fit` needs memory for one
+        batch and the optimizer.
 
         Parameters
         ----------
@@ -85,12 +85,12 @@ class Fitting(Compiled):
         y
             Targets: labels (n,) or values (n, units), as the loss takes them.
         batch_size
-            Rows a step; None is 32. Larger than the data means one short batch.
+            Rows for each step; None is 32. If it exceeds the data, there is one short batch.
         epochs
             Number of the epoch after the last one.
         verbose
-            1: a bar; 2: a line an epoch; 0: silent; "auto": the bar where somebody watches, else
-            lines.
+            1: a progress bar; 2: one line for each epoch; 0: silent; "auto": the bar on a terminal
+            or in a notebook, otherwise lines.
         callbacks
             See `dropfast.callbacks`.
         validation_split
@@ -107,12 +107,12 @@ class Fitting(Compiled):
             Number of the first epoch, for callbacks, shuffling and schedules. None is 0 for
             callbacks and goes on with the model's own count otherwise.
         steps_per_epoch
-            Batches an epoch: needed for endless generators. Each epoch of arrays goes on where the
-            one before stopped, through the data shuffled anew each time.
+            Batches in each epoch: needed for endless generators. With arrays, each epoch continues
+            where the last one stopped; the data are shuffled anew after each pass.
         validation_steps, validation_batch_size
-            How many batches of which size to validate on; None for all, and `batch_size`.
+            Number and size of the batches to validate on; None is all rows, and `batch_size`.
         validation_freq
-            Validate every so many epochs.
+            Validate after every so many epochs.
 
         Returns
         -------

@@ -41,7 +41,7 @@ class Model(Attributes):
         Symbolic tensors: one each, or a list, tuple or dict. Subclasses with a `call` give none.
     seed
         Integer in [0, 2**64). None takes one from `dropfast.set_random_seed`, or else from the
-        operating system, and keeps it as ``model.seed``.
+        operating system; ``model.seed`` holds it.
     name
         A name.
     dtype
@@ -160,13 +160,13 @@ class Model(Attributes):
     ) -> None:
         """Print layers, shapes, numbers of weights, and drop rates.
 
-        After training the share of elements that a dropout layer really dropped is measured on its
+        After training it also shows the share of elements that each dropout layer dropped in the
         latest step.
 
         Parameters
         ----------
         line_length
-            Width in characters; None takes what is needed.
+            Width in characters; None takes as much as the table needs.
         print_fn
             Called with each line.
         positions, expand_nested, show_trainable, layer_range
@@ -222,8 +222,8 @@ class Model(Attributes):
     def save(self, filepath: files.Path, overwrite: bool = True) -> None:
         """Write the model with its optimizer's state to a safetensors file, atomically.
 
-        Training that goes on after `dropfast.load_model` gives the bits of one that was never
-        saved.
+        Training continued after `dropfast.load_model` gives the same bits as training that was
+        never interrupted.
 
         Parameters
         ----------

@@ -227,7 +227,7 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
 ) -> Model:
-    """Read a model that `Sequential.save` wrote, ready to predict and to train on.
+    """Read a model that `Sequential.save` wrote, ready to predict and to continue training.
 
     Parameters
     ----------
@@ -236,19 +236,19 @@ def load_model(
     custom_objects
         Your own layers, losses and functions by name.
     compile
-        Whether loss, optimizer and its state are read too.
+        Whether to read the loss, the optimizer and its state too.
 
     Returns
     -------
     Sequential or Model
-        The model; of a class of your own that defines `call`, its graph as a `Model`.
+        The model. A class of your own that defines `call` comes back as a `Model` of its graph.
 
     Raises
     ------
     ValueError
-        If the file is damaged, of a later version, or describes no model.
+        If the file is damaged, of a later version, or holds no model.
     FileNotFoundError
-        If there is none.
+        If there is no such file.
 
     Examples
     --------

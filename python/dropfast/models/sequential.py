@@ -18,12 +18,12 @@ from dropfast.training.exact import check_own
 
 
 class Sequential(Model):
-    """Layers in a row.
+    """A model whose layers follow one another.
 
     ============  =================================================================
     building      `add`, `pop`, `build`, `get_layer`, `weights`, `summary`
     training      `compile`, `fit`, `train_on_batch`, `evaluate`
-    answers       ``model(x, training=...)``, `predict`, `predict_mc`
+    prediction    ``model(x, training=...)``, `predict`, `predict_mc`
     dropout       `explain_dropout`
     files         `save`, `save_weights`, `load_weights`; `dropfast.load_model`
     ============  =================================================================
@@ -33,11 +33,12 @@ class Sequential(Model):
     Parameters
     ----------
     layers
-        Layers in order. An `Input` first builds the model at once; else the first data does.
-        A layer object may stand at several places: each draws its own masks, weights are shared.
+        Layers in order. With an `Input` first the model is built at once, otherwise when it sees
+        the first data. A layer object may stand at several places: each place draws its own masks,
+        and all share the weights.
     seed
         Integer in [0, 2**64). None takes one from `dropfast.set_random_seed`, or else from the
-        operating system, and keeps it as ``model.seed``.
+        operating system; ``model.seed`` holds it.
     name
         A name.
     dtype
