@@ -203,6 +203,7 @@ class _Batch:
             given = [
                 gradient + penalty.gradient(passage.activity) / gradient.dtype.type(self.rows)
                 for gradient, passage in zip(given, passages, strict=True)
+                if passage.activity is not None
             ]
         if self._by_batch(place):
             layer: Any = place.layer
