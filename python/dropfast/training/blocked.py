@@ -80,7 +80,7 @@ class Blocked(Stepwise):
         own = [block for block in self.share.own() if ends[block] < ends[block + 1]]
         picked = [_picked(data, rows[ends[b] : ends[b + 1]], count) for b in own]
         each = [blocks.passages_of(passages, ends[block]) for block in own]
-        batch = _Batch(self, own, each, count)
+        batch = _Batch(self, own, each, passages, count)
         outputs = batch.forward([self.convert(x) for x, _, _ in picked])
         losses, right, grads = [], [], []
         for (_, y, share), out, through in zip(picked, outputs, each, strict=True):
@@ -100,7 +100,8 @@ class Blocked(Stepwise):
         value = float(sums[0][0]) + self._penalty(trainable)
         if np.isfinite(value):
             by_weight = {id(w.value): g for w, g in zip(trainable, sums[1:], strict=True)}
-            self._update(trainable, by_weight, optimizer, learning_rate, step)
+            moved = list(passages[0].updates.values())
+            self._update(trainable, by_weight, moved, optimizer, learning_rate, step)
         empty = np.empty((0, *self._units()), self.dtype)
         return value, np.concatenate(outputs) if outputs else empty, int(sums[0][1])
 
@@ -117,10 +118,15 @@ class _Batch:
     """One batch on its way through the layers, block beside block."""
 
     def __init__(
-        self, engine: Blocked, own: Sequence[int], passages: Sequence[list[Passage]], rows: int
+        self,
+        engine: Blocked,
+        own: Sequence[int],
+        passages: Sequence[list[Passage]],
+        whole: Sequence[Passage],
+        rows: int,
     ) -> None:
         self.engine, self.plan, self.share = engine, engine.plan, engine.share
-        self.own, self.passages, self.rows = own, passages, rows
+        self.own, self.passages, self.whole, self.rows = own, passages, whole, rows
 
     def of_place(self, number: int) -> list[Passage]:
         """The passages of the blocks through a place."""
@@ -155,7 +161,7 @@ class _Batch:
                 xs.append(x if place.layer.merges else x[0])
             if self._by_batch(place):
                 layer: Any = place.layer
-                found = layer.forward_blocks(xs, passages, self.mean_of(place))
+                found = layer.forward_blocks(xs, passages, self.mean_of(place), self.whole[number])
             else:
                 found = [place.layer.forward(*pair) for pair in zip(xs, passages, strict=True)]
             for known, value, passage in zip(values, found, passages, strict=True):
