@@ -54,6 +54,17 @@ $(VENV)/.torch: $(VENV)/.tools
 	$(BIN)/python -m pip install --quiet --group torch && touch $@ || \
 	  echo 'PyTorch does not install here: its tests are skipped' >&2
 
+# mpi4py needs an MPI: Debian's Open MPI, fetched where that needs no password.
+.PHONY: test-distributed
+test-distributed: develop $(VENV)/.distributed ## tests over MPI, dask, joblib and Ray (installs them)
+	$(BIN)/pytest tests/distributed $(ARGS)
+
+$(VENV)/.distributed: $(VENV)/.tools
+	command -v mpirun >/dev/null || { $(APT) update && $(APT) install -y openmpi-bin libopenmpi-dev; }
+	$(BIN)/python -m pip install --quiet --group distributed
+	$(BIN)/python -m pip install --quiet --group ray || echo 'Ray does not install here: its tests are skipped' >&2
+	touch $@
+
 .PHONY: test-arm
 test-arm: ## tests of 64-bit Arm under an emulator (Debian; fetches what it needs)
 	PYTHON=$(PYTHON) .ci/test_arm $(ARGS)

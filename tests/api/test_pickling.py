@@ -205,3 +205,13 @@ def test_weights_are_one_array_wherever_they_are_held(make, tmp_path):
         fresh = pickle.loads(pickle.dumps(model))
         fresh.fit(X, Y, verbose=0)
         assert all(map(np.array_equal, other.get_weights(), fresh.get_weights()))
+
+
+def test_a_model_is_always_the_same_file(tmp_path):
+    model = trained(row)
+    found = set()
+    for i in range(8):
+        model.save(tmp_path / str(i))
+        found.add((tmp_path / str(i)).read_bytes())
+    assert len(found) == 1
+    assert np.array_equal(df.load_model(tmp_path / "0").predict(X), model.predict(X))

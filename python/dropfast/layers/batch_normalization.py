@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from dropfast.arrays import Array, Shape, shape_text
 from dropfast.checks import check_flag, check_number
 from dropfast.layers.base import Layer, Passage
 from dropfast.layers.spellings import check_last_axis, last_axis
+
+# The mean over all rows of a batch, from the blocks that are here.
+MeanOf = Callable[[Sequence[Array]], Array]
 
 
 class BatchNormalization(Layer):
@@ -134,9 +138,7 @@ class BatchNormalization(Layer):
             rows = tuple(range(x.ndim - 1))
             mean = wide.mean(axis=rows)
             variance = np.square(wide - mean).mean(axis=rows)
-            for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept = passage.latest(running) * self.momentum
-                passage.update(running, kept + now * (1.0 - self.momentum))
+            self._move(passage, mean, variance)
         else:
             mean = self.moving_mean.astype(np.float64)
             variance = self.moving_variance.astype(np.float64)
@@ -146,6 +148,55 @@ class BatchNormalization(Layer):
         y = normal if self.gamma is None else normal * self.gamma
         shifted: Array = y if self.beta is None else y + self.beta
         return shifted.astype(x.dtype)
+
+    def _move(self, passage: Passage, mean: Array, variance: Array) -> None:
+        for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept = passage.latest(running) * self.momentum
+            passage.update(running, kept + now * (1.0 - self.momentum))
+
+    def forward_blocks(
+        self,
+        parts: Sequence[Array],
+        passages: Sequence[Passage],
+        mean_of: MeanOf,
+        whole: Passage,
+    ) -> list[Array]:
+        """As `forward` in training, for blocks of a batch whose means come from elsewhere.
+
+        Running statistics go to the passage of the whole batch, of which no block may be here.
+        """
+        wide = [part.astype(np.float64) for part in parts]
+        mean = mean_of(wide)
+        variance = mean_of([np.square(part - mean) for part in wide])
+        self._move(whole, mean, variance)
+        inverse = 1.0 / np.sqrt(variance + self.epsilon)
+        found = []
+        for part, given, passage in zip(wide, parts, passages, strict=True):
+            normal = (part - mean) * inverse
+            passage.saved = (normal, inverse, True)
+            y = normal if self.gamma is None else normal * self.gamma
+            found.append((y if self.beta is None else y + self.beta).astype(given.dtype))
+        return found
+
+    def gradient_blocks(
+        self, grads: Sequence[Array], passages: Sequence[Passage], mean_of: MeanOf
+    ) -> list[Array]:
+        """As `gradient`, likewise."""
+        wide, along = [], []
+        for grad, passage in zip(grads, passages, strict=True):
+            part, normal = grad.astype(np.float64), passage.saved[0]
+            rows = tuple(range(grad.ndim - 1))
+            if self.gamma is not None:
+                passage.gradients["gamma"] = (part * normal).sum(axis=rows).astype(grad.dtype)
+            if self.beta is not None:
+                passage.gradients["beta"] = part.sum(axis=rows).astype(grad.dtype)
+            wide.append(part if self.gamma is None else part * self.gamma)
+            along.append(wide[-1] * normal)
+        mean, mean_along = mean_of(wide), mean_of(along)
+        return [
+            (p.saved[1] * (part - mean - p.saved[0] * mean_along)).astype(grad.dtype)
+            for part, p, grad in zip(wide, passages, grads, strict=True)
+        ]
 
     def gradient(self, grad: Array, passage: Passage) -> Array:
         """Inverse * (g - mean(g) - normal * mean(g * normal)) with g = grad * gamma."""

@@ -65,6 +65,7 @@ class Compiled(Predicting):
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
         rows_per_mask: int = 1,
+        gradient_blocks: int = 1,
     ) -> None:
         """Say how the model is trained.
 
@@ -88,6 +89,10 @@ class Compiled(Predicting):
         rows_per_mask
             For Dropout layers that set none themselves: how many consecutive rows of a batch share
             a mask, which saves work; 0 for the whole batch. 1 is standard dropout.
+        gradient_blocks
+            Into how many blocks of rows a batch is cut: gradients, losses and batch statistics are
+            sums of the blocks', added in one fixed tree, so that the bits don't depend on how many
+            processes compute them (see `dropfast.distributed`). More than 1 trains layer by layer.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             For compatibility, without effect: there is one way to run, some 100 ms of steps at a
             time, and no loss scaling.
@@ -119,6 +124,7 @@ class Compiled(Predicting):
             metrics, loss_weights = loss_weights, None
         (found_loss, all_losses), found_optimizer = losses_of(loss), optimizers.get(optimizer)
         rows = check_integer("rows_per_mask", rows_per_mask)
+        cut = check_integer("gradient_blocks", gradient_blocks, least=1)
         names = _names("metrics", metrics, found_loss)
         weighted = _names("weighted_metrics", weighted_metrics, found_loss)
         if self._built is not None:
@@ -128,7 +134,7 @@ class Compiled(Predicting):
         self._losses, self._loss_weights, self._several = all_losses, loss_weights, None
         self._loss, self._optimizer = found_loss, found_optimizer
         self._metric_names, self._weighted_names, self._metrics = names, weighted, []
-        self.rows_per_mask = rows
+        self.rows_per_mask, self.gradient_blocks, self._stepper = rows, cut, None
         self.stop_training = False
         changes.note()
 
@@ -245,6 +251,8 @@ class Compiled(Predicting):
         if not why and loss.spec() is None:
             why = f"the loss: the native engine doesn't know {type(loss).__name__}"
         why = why or optimizer.obstacle()
+        if self.gradient_blocks > 1:
+            why = why or f"gradient_blocks={self.gradient_blocks}"
         optimizer.build(self.trainable_weights)
         self._training_obstacle, self._looked = why, seen
 
@@ -442,6 +450,14 @@ class Compiled(Predicting):
             # One that can't take these targets is told before the first step.
             metric.matched(checked[:1], np.zeros((1, units)))
         return inputs, checked, weights
+
+    def _check_blocks(self, batch_size: int) -> None:
+        """Refuse blocks that no batch could fill."""
+        if self.gradient_blocks > batch_size:
+            raise ValueError(
+                f"gradient_blocks must be at most the rows of a batch, {batch_size}. "
+                f"Received: gradient_blocks={self.gradient_blocks}"
+            )
 
     def _packed_targets(self, y: Any, x: Any) -> Any:
         """Several targets as one array; a single one is left as it is."""

@@ -265,6 +265,7 @@ class Fitting(Compiled):
             If the loss is NaN or infinite: the weights are as before.
         """
         rows = self._checked(x, y, sample_weight, class_weight)
+        self._check_blocks(len(rows[0]))
         self._begin()
         warn_if_epochs_matter(self.plan, self.epochs_done)
         tally = epochs_of.Tally(self)
@@ -310,6 +311,7 @@ class Fitting(Compiled):
             return Source(None, x, repeated, class_weight)
         data = self._checked(x, y, sample_weight, class_weight)
         size = min(batch_size, len(data[0]))
+        self._check_blocks(size)
         return Source(data, batch_size=size, shuffle=shuffle)
 
     def _epoch(

@@ -177,6 +177,8 @@ def compile_config(model: Compiled) -> dict[str, Any]:
         "weighted_metrics": serialize(model._weighted_names),
         "rows_per_mask": model.rows_per_mask,
     }
+    if model.gradient_blocks > 1:
+        found["gradient_blocks"] = model.gradient_blocks
     if model._loss_weights is not None:
         found["loss_weights"] = serialize(model._loss_weights)
     return found
@@ -214,7 +216,18 @@ def _file(arrays: Mapping[str, Array], metadata: Mapping[str, str], version: int
     from safetensors.numpy import save as to_bytes
 
     texts = {**metadata, "format": "dropfast", "version": str(version)}
-    return to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
+    data = to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
+    return _sorted_header(data)
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """The same file with sorted metadata, whose order safetensors draws anew each time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def save_model(model: Model, filepath: files.Path, overwrite: bool = True) -> None:
@@ -304,7 +317,7 @@ def _assemble(
     settings = description["compile"]
     if settings is None or not compile:
         return model
-    check_keys("compile", settings, _COMPILE | ({"loss_weights"} & {*settings}))
+    check_keys("compile", settings, _COMPILE | ({"loss_weights", "gradient_blocks"} & {*settings}))
     model.compile(**{key: deserialize(settings[key], custom_objects) for key in settings})
     optimizer = model.optimizer
     optimizer.iterations = description["iterations"]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from dropfast import _core
 from dropfast.arrays import Array, Shape, shape_text
 from dropfast.attributes import changes
-from dropfast.checks import check_flag, check_name
+from dropfast.checks import check_flag, check_integer, check_name
 from dropfast.configurable import Configurable, snake_case
 from dropfast.graph import Graph, trace
 from dropfast.graph.symbolic import like
@@ -20,6 +20,8 @@ from dropfast.layers.dropout import check_rows_per_mask
 from dropfast.layers.weight import Weight, copy_weights
 from dropfast.mixed_precision import Policy, global_policy, policy_of
 from dropfast.random import WEIGHTS, Key, check_seed, draw_seed
+from dropfast.training.blocked import Blocked
+from dropfast.training.blocks import Communicator, Share
 from dropfast.training.engine import Engine, Native
 from dropfast.training.exact import check_own
 from dropfast.training.plan import Plan, make_plan
@@ -41,6 +43,8 @@ class Stack(Configurable):
     _stepwise_only = False
     moving = frozenset({"calls", "epochs_done", "stop_training"})
     calls = 0
+    # The other processes of a training, while there are some.
+    _comm: Communicator | None = None
     # Whether lists of arrays can only be rows.
     one_input: ClassVar[bool] = False
 
@@ -57,6 +61,7 @@ class Stack(Configurable):
         self.name = snake_case(type(self).__name__) if name is None else check_name(name)
         self._given_name = name
         self.rows_per_mask = 1
+        self.gradient_blocks = 1
         # Of a batch as engines take it: several inputs are the columns of one.
         self._input_shape: Shape | None = None
         self._built: Plan | None = None
@@ -79,6 +84,8 @@ class Stack(Configurable):
             check_name(value)
         if name == "seed":
             value, self._stepper = Key(value).seed, None
+        if name == "gradient_blocks":
+            value, self._stepper = check_integer("gradient_blocks", value, least=1), None
         if name == "rows_per_mask":
             value = check_rows_per_mask(value) or 0
         object.__setattr__(self, name, value)
@@ -284,7 +291,10 @@ class Stack(Configurable):
         plan, dtype = self.plan, np.dtype(self.dtype)
         if only_stepwise or plan.obstacle or self._stepwise_only:
             if self._stepper is None:
-                self._stepper = Stepwise(plan, self._weights, dtype, self.seed)
+                parts = (plan, self._weights, dtype, self.seed)
+                share = Share(self.gradient_blocks, self._comm)
+                whole = share.blocks == 1 and share.size == 1
+                self._stepper = Stepwise(*parts) if whole else Blocked(*parts, share)
             return self._stepper
         if self._runner is None:
             held = [w.value for p in plan.places[plan.preparation :] for w in p.layer._weights]
@@ -352,7 +362,7 @@ class Stack(Configurable):
     def __getstate__(self) -> dict[str, Any]:
         # The native network holds buffers only: a copy makes its own, and takes turns by itself.
         kept = {name: value for name, value in vars(self).items() if name != "_turn"}
-        return {**kept, "_runner": None, "_stepper": None, "_seen": None}
+        return kept | dict.fromkeys(("_runner", "_stepper", "_seen", "_comm"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({**state, "_turn": _core.Turn()})
@@ -387,7 +397,15 @@ def _batch_shape(shape: Any) -> Shape:
 
 
 # Attributes of layers and models that no `call` method decides by.
-_OF_MODELS = ("calls", "epochs_done", "stop_training", "history", "rows_per_mask", "seed")
+_OF_MODELS = (
+    "calls",
+    "epochs_done",
+    "stop_training",
+    "history",
+    "rows_per_mask",
+    "gradient_blocks",
+    "seed",
+)
 _STATE = frozenset((*_OF_MODELS, "name", "dtype", "built", "gradients"))
 
 

@@ -124,6 +124,7 @@ class Network:
         sample_weight: Array | None = None,
         predictions: Array | None = None,
         milliseconds: float = 0,
+        gradient_blocks: int = 1,
     ) -> tuple[int, float, int]:
         """Train on `batches` batches of the rows order[start * batch_size:], in place.
 
@@ -132,7 +133,8 @@ class Network:
         tuple of int, float, int
             Batches done; `total` plus the sum over rows of the weighted losses (penalties times
             rows included); number of rows classified correctly, 0 for other losses. `milliseconds`
-            does not matter here: the reference runs to the end.
+            does not matter here: the reference runs to the end. `gradient_blocks` cuts batches, see
+            `gradients`.
         """
         done, correct = 0, 0
         for s in range(batches):
@@ -148,6 +150,7 @@ class Network:
                 keys=[_at(key, first_step + s) for key in keys],
                 rates=None if rates is None else rates[s],
                 sample_weight=weights,
+                blocks=gradient_blocks,
             )
             if not np.isfinite(batch_loss):
                 raise FloatingPointError(
@@ -175,13 +178,51 @@ class Network:
         keys: Sequence[KeyLike] | None,
         rates: Rates = None,
         sample_weight: Array | None = None,
+        blocks: int = 1,
     ) -> tuple[float, F64, list[F64]]:
-        """Mean loss of a batch with penalties, its outputs, the gradient of every parameter."""
-        output, tape = self._forward(params, x, keys, rates)
+        """Mean loss of a batch with penalties, its outputs, the gradient of every parameter.
+
+        Block i of B has rows i n / B to (i + 1) n / B, rounded down; blocks are added in a tree
+        whose left half, where B is odd, has one more. Blocks without rows are left out.
+        """
         n = len(x)
         weights = (
             np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
         ) / n
+
+        def tree(first: int, last: int) -> Any:
+            if last - first > 1:
+                middle = (first + last + 1) // 2
+                a, b = tree(first, middle), tree(middle, last)
+                if a is None or b is None:
+                    return b if a is None else a
+                gradients = [p + q for p, q in zip(a[2], b[2], strict=True)]
+                return a[0] + b[0], np.concatenate([a[1], b[1]]), gradients
+            start, end = first * n // blocks, last * n // blocks
+            if start == end:
+                return None
+            rows = slice(start, end)
+            return self._block(params, x[rows], y[rows], weights[rows], start, (loss, keys, rates))
+
+        value, output, gradients = tree(0, blocks)
+        for i, (w, (l1, l2)) in enumerate(zip(params, self._penalties(), strict=True)):
+            wide = w.astype(np.float64)
+            value += l1_l2(wide, l1, l2)
+            gradients[i] = gradients[i] + l1_l2_gradient(wide, l1, l2)
+        return value, output, gradients
+
+    def _block(
+        self,
+        params: Params,
+        x: Array,
+        y: Array,
+        weights: F64,
+        first_row: int,
+        how: tuple[Mapping[str, Any], Sequence[KeyLike] | None, Rates],
+    ) -> tuple[float, F64, list[F64]]:
+        """Loss, outputs and gradients of some rows, which begin at a row of their batch."""
+        loss, keys, rates = how
+        output, tape = self._forward(params, x, keys, rates, (first_row, False))
         targets = targets64(loss, y, output)
         spec, y_pred, fused = dict(loss), output, self._fused(loss)
         if fused:  # softmax below a cross-entropy: both together, from the logits
@@ -189,12 +230,7 @@ class Network:
         rows, d_rows = LOSSES[loss["name"]]
         value = float((weights * rows(targets, y_pred, spec)).sum())
         dy = d_rows(targets, y_pred, spec) * weights[:, None]
-        gradients = self._backward(tape, dy, fused)
-        for i, (w, (l1, l2)) in enumerate(zip(params, self._penalties(), strict=True)):
-            wide = w.astype(np.float64)
-            value += l1_l2(wide, l1, l2)
-            gradients[i] = gradients[i] + l1_l2_gradient(wide, l1, l2)
-        return value, output, gradients
+        return value, output, self._backward(tape, dy, fused)
 
     def _fused(self, loss: Mapping[str, Any]) -> bool:
         last = self.layers[-1]

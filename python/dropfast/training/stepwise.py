@@ -30,6 +30,9 @@ from dropfast.training.plan import Plan
 from dropfast.training.several import _Several
 from dropfast.training.walk import Place, activity, backward, forward
 
+# Inputs, targets, and weights of rows.
+Data = tuple[Array, Array, Array | None]
+
 
 class Stepwise:
     """Every layer by itself."""
@@ -104,8 +107,6 @@ class Stepwise:
         while done < run.batches and (done == 0 or time.perf_counter() < end):
             first = (run.start + done) * run.batch_size
             rows = run.order[first : first + run.batch_size]
-            targets = y[rows]
-            weights = np.ones(len(rows)) if run.sample_weight is None else run.sample_weight[rows]
             step = run.first_step + done
             passages = self._passages(
                 [key.at(step) for key in run.keys], None if run.rates is None else run.rates[done]
@@ -114,10 +115,9 @@ class Stepwise:
             counted = [(w.value, w.value.copy()) for w in self.weights if not w.trainable]
             optimizer.iterations = step
             try:
-                value, outputs = self._step(
-                    x[rows],
-                    targets,
-                    weights,
+                value, outputs, right = self._step(
+                    (x, y, run.sample_weight),
+                    rows,
                     passages,
                     loss,
                     optimizer,
@@ -133,42 +133,54 @@ class Stepwise:
                     f"the loss became {value} at batch {done} of this run, step {step}"
                 )
             done, total = done + 1, total + value * len(rows)
-            correct += _right(loss, targets, outputs)
+            correct += right
             if run.predictions is not None:
-                run.predictions[first : first + len(rows)] = outputs.reshape(len(rows), -1)
+                whole = self._whole(outputs, len(rows))
+                run.predictions[first : first + len(rows)] = whole.reshape(len(rows), -1)
         return done, total, correct
 
     def _step(
         self,
-        x: Array,
-        y: Array,
-        weights: Array,
+        data: Data,
+        rows: NDArray[np.int64],
         passages: Sequence[Passage],
         loss: Loss,
         optimizer: Optimizer,
         learning_rate: float,
         step: int,
-    ) -> tuple[float, Array]:
-        """One batch; returns its mean loss and its outputs."""
+    ) -> tuple[float, Array, int]:
+        """One batch; returns its mean loss, its outputs and how many of them are right."""
+        given = loss
         loss, heads = self._fused(loss)
         for number, _ in heads:
             passages[number].linear = True
+        x, y, share = _picked(data, rows, len(rows))
         outputs = self._forward(x, passages)
-        share = np.asarray(weights, np.float64) / len(x)
         trainable = self._trainable()
-        value = float((loss.call(y, outputs) * share).sum()) + sum(
-            weight.regularizer(weight.value) for weight in trainable if weight.regularizer
-        )
+        value = float((loss.call(y, outputs) * share).sum()) + self._penalty(trainable)
         value += activity(self.plan.places, passages) / len(x)
         gradient = loss.gradient(y, outputs, share.astype(self.dtype))
         gradients = self._backward(gradient, passages)
         if np.isfinite(value):
             moved = list(passages[0].updates.values())
             self._update(trainable, gradients, moved, optimizer, learning_rate, step)
+        self._finish(outputs, heads)
+        return value, outputs, _right(given, y, outputs)
+
+    @staticmethod
+    def _penalty(trainable: Sequence[Weight]) -> float:
+        return sum(w.regularizer(w.value) for w in trainable if w.regularizer)
+
+    @staticmethod
+    def _finish(outputs: Array, heads: Sequence[tuple[int, slice]]) -> None:
+        """The softmax that the loss computed."""
         for _, columns in heads:
             part = np.ascontiguousarray(outputs[:, columns])
             outputs[:, columns] = _core.activation("softmax", part)
-        return value, outputs
+
+    def _whole(self, outputs: Array, rows: int) -> Array:
+        """The outputs of all rows of a batch."""
+        return outputs
 
     def _fused(self, loss: Loss) -> tuple[Loss, list[tuple[int, slice]]]:
         """Softmax below a cross-entropy belongs to the loss, which takes logits.
@@ -323,6 +335,13 @@ class Stepwise:
                 value[...] = weight.constraint(value)
             changes += [(weight.value, value), *zip(state, new_state, strict=True)]
         return assign(changes)
+
+
+def _picked(data: Data, rows: NDArray[np.int64], count: int) -> tuple[Array, Array, Array]:
+    """Rows of the data, and each one's share in the mean over `count` rows."""
+    x, y, weights = data
+    found = np.ones(len(rows)) if weights is None else weights[rows]
+    return x[rows], y[rows], np.asarray(found, np.float64) / count
 
 
 def _right(loss: Loss, targets: Array, outputs: Array) -> int:
