@@ -64,9 +64,9 @@ def replaced_on_the_class(cls, seen, patch):
 @pytest.mark.filterwarnings("ignore:dropout cannot act")
 def test_a_subclass_of_a_layer_runs_its_own_code(cls):
     x = fitting_input(cls)
-    y = np.zeros((len(x), 3))
     plain = compiled(stack_around(example(cls), x))
     expected = plain.predict(x)
+    y = np.zeros(expected.shape)
     for make in (subclass, replaced_on_the_object, replaced_on_the_class):
         seen = []
         with pytest.MonkeyPatch.context() as patch:
