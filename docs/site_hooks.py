@@ -39,7 +39,7 @@ MODULES = (
     "plot",
     "calibration",
     "utils",
-    "convert",
+    "converters",
     "sklearn",
     "tabular",
     "torch",

@@ -95,6 +95,6 @@ def fitting_input(cls):
 
 def stack_around(layer, x):
     """Layers of a network that holds the layer."""
-    wide = x.ndim > 2 or isinstance(layer, df.layers.Embedding)
+    wide = x.ndim > 2 or isinstance(layer, df.layers.Embedding | df.layers.RepeatVector)
     flat = [df.layers.Flatten()] if wide else []
     return [df.layers.Input(x.shape[1:]), layer, *flat, df.layers.Dense(3, name="last")]

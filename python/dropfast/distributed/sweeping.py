@@ -15,6 +15,8 @@ from dropfast.random import SEEDS, Key, random_words
 
 # A function and its arguments -> something whose result can be asked for.
 Submit = Callable[..., Callable[[], Any]]
+# How to submit, threads of each process, and how to end.
+Engine = tuple[Submit, int, Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -99,16 +101,19 @@ def sweep(
         left = [i for i in range(len(points)) if i not in found]
         if not left:
             break
-        submit, threads = _ENGINES[engine](workers, client)
-        waiting = [(i, submit(_call, make, points[i], seeds[i], threads)) for i in left]
+        submit, threads, close = _ENGINES[engine](workers, client)
         failed = {}
-        for i, result in waiting:
-            try:
-                found[i] = result()
-            except Exception as error:
-                failed[i] = error
-            if progress is not None:
-                progress(len(found), len(points))
+        try:
+            waiting = [(i, submit(_call, make, points[i], seeds[i], threads)) for i in left]
+            for i, result in waiting:
+                try:
+                    found[i] = result()
+                except Exception as error:
+                    failed[i] = error
+                if progress is not None:
+                    progress(len(found), len(points))
+        finally:
+            close()
     if failed:
         i, cause = next(iter(failed.items()))
         raise WorkersError(f"{points[i]} failed: {type(cause).__name__}: {cause}") from cause
@@ -141,21 +146,22 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _on_joblib(workers: int | None, client: Any) -> tuple[Submit, int]:
+def _on_joblib(workers: int | None, client: Any) -> Engine:
     from joblib.externals import loky
 
     count = _cores() if workers is None else check_integer("workers", workers, least=1)
-    # A process that ended takes its executor along: this makes a new one.
-    executor = loky.get_reusable_executor(max_workers=count)
+    # Not loky's shared executor, which joblib takes for one of its own. A process that ended takes
+    # its executor along, so that each round has a new one.
+    executor = loky.ProcessPoolExecutor(max_workers=count)
 
     def submit(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         future = executor.submit(function, *arguments)
         return lambda: future.result()
 
-    return submit, max(_cores() // count, 1)
+    return submit, max(_cores() // count, 1), lambda: executor.shutdown(kill_workers=True)
 
 
-def _on_dask(workers: int | None, client: Any) -> tuple[Submit, int]:
+def _on_dask(workers: int | None, client: Any) -> Engine:
     from distributed import get_client
 
     client = get_client() if client is None else client
@@ -167,10 +173,10 @@ def _on_dask(workers: int | None, client: Any) -> tuple[Submit, int]:
         future = client.submit(function, *arguments, pure=False)
         return lambda: future.result()
 
-    return submit, max(_cores() // max(sum(threads), 1), 1)
+    return submit, max(_cores() // max(sum(threads), 1), 1), _nothing
 
 
-def _on_ray(workers: int | None, client: Any) -> tuple[Submit, int]:
+def _on_ray(workers: int | None, client: Any) -> Engine:
     import ray
 
     if not ray.is_initialized():
@@ -182,10 +188,14 @@ def _on_ray(workers: int | None, client: Any) -> tuple[Submit, int]:
         reference = remote.remote(*arguments)
         return lambda: ray.get(reference)
 
-    return submit, max(_cores() // count, 1)
+    return submit, max(_cores() // count, 1), _nothing
 
 
-_ENGINES: dict[str, Callable[[int | None, Any], tuple[Submit, int]]] = {
+def _nothing() -> None:
+    """The cluster is its owner's."""
+
+
+_ENGINES: dict[str, Callable[[int | None, Any], Engine]] = {
     "joblib": _on_joblib,
     "dask": _on_dask,
     "ray": _on_ray,
