@@ -1,8 +1,8 @@
 //! Dropout and dropout networks on CPUs: masks that are a pure function of key and position, the same bits on every
 //! processor and on any number of threads.
 //!
-//! Four things are public: the random stream ([`Key`], [`keep_bits`], [`normals`], [`permutation`]), [`dropout`], one
-//! dense layer ([`dense`]), and a network of them that trains ([`Network`]). Everything else belongs to the Python package.
+//! Four things are public: the random stream ([`Key`], [`keep_bits`], [`normals`], [`permutation`]), [`dropout()`], one
+//! dense layer ([`dense()`]), and a network of them that trains ([`Network`]). Everything else belongs to the Python package.
 //!
 //! ```
 //! use dropfast::{Activation, Key, Layer, Network};

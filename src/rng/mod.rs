@@ -1,7 +1,7 @@
 //! Layer 1: the random stream, version 1: a pure function of key and position, the same on every machine.
 //!
 //! * [`Key`]: seed, stream and step; [`domain`]: what the upper bits of a stream are reserved for.
-//! * [`ars7`]: the generator, AES rounds on a counter (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
+//! * [`Rounds`]: the generator, AES rounds on a counter (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
 //! * [`Threshold`], [`Draw`], [`Steps`], [`keep_bits`]: decisions to keep or drop, with the rate exact to 2^-48.
 //! * [`words`], [`uniforms`], [`normals`], [`permutation()`]: numbers.
 //!
