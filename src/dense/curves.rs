@@ -53,11 +53,12 @@ fn softplus<X: Vector>(s: X::Token, x: X) -> X {
     X::zero(s).max(x).add(log1p(s, exp(s, x.abs().neg())))
 }
 
-/// `x/6 + 1/2`, held in [0, 1].
+/// `x + 3`, held in [0, 6], times 1/6: exactly 0 and 1 at the ends.
 #[inline(always)]
 fn hard_sigmoid<X: Vector>(s: X::Token, x: X) -> X {
-    let line = x.mul_add(splat(s, 1.0 / 6.0), splat(s, 0.5));
-    X::zero(s).max(splat::<X>(s, 1.0).min(line))
+    // In this order of operands NaN passes.
+    let line = splat::<X>(s, 6.0).min(X::zero(s).max(x.add(splat(s, 3.0))));
+    line.mul(splat(s, 1.0 / 6.0))
 }
 
 /// `tanh(softplus(x))`, and its distance to 1 without cancellation. With `e = exp(-|x|)` both are ratios of polynomials.

@@ -27,6 +27,8 @@ from dropfast.layers.merging import (
     Minimum,
     Multiply,
     Subtract,
+)
+from dropfast.layers.merging_functions import (
     add,
     average,
     concatenate,

@@ -71,7 +71,7 @@ def d_softsign(x: F64, y: F64, p: Parameters) -> F64:
 
 def hard_sigmoid(x: F64, p: Parameters) -> F64:
     """y = x / 6 + 1/2, held in [0, 1]."""
-    return np.clip(x / 6.0 + 0.5, 0.0, 1.0)
+    return np.clip(x + 3.0, 0.0, 6.0) / 6.0
 
 
 def d_hard_sigmoid(x: F64, y: F64, p: Parameters) -> F64:
