@@ -206,7 +206,10 @@ pub(crate) fn has_dot(level: Level) -> bool {
     #[cfg(target_arch = "x86_64")]
     return level == Level::Avx512 && Native::new().is_some();
     #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    {
+        let _ = level;
+        false
+    }
 }
 
 /// Runs a kernel at a level, with the instruction where it is there and `native` asks for it.
@@ -218,6 +221,8 @@ pub(crate) fn dispatch_dot<K: DotKernel>(level: Level, native: bool, kernel: K) 
     {
         return token.run(kernel);
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = native;
     dispatch_at(level, Define(kernel));
 }
 
