@@ -80,13 +80,11 @@ def from_sklearn(estimator: Any, *, seed: int | None = None) -> Row:
 
     Examples
     --------
-    >>> import dropfast as df, numpy as np
-    >>> from sklearn.neural_network import MLPRegressor
-    >>> x = np.random.default_rng(0).normal(size=(50, 3))
-    >>> fitted = MLPRegressor(solver="lbfgs", random_state=0).fit(x, x[:, 0])
-    >>> model = df.from_sklearn(fitted)
-    >>> bool(np.allclose(model.predict(x)[:, 0], fitted.predict(x)))
-    True
+    Of a network that scikit-learn has fitted to ``x`` and ``y``::
+
+        fitted = MLPRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        model = df.from_sklearn(fitted)
+        np.allclose(model.predict(x)[:, 0], fitted.predict(x))  # True
     """
     found: Row = _of("from_sklearn", "sklearn", "sklearn")(estimator, seed=seed)
     return found
