@@ -80,11 +80,11 @@ def from_sklearn(estimator: Any, *, seed: int | None = None) -> Row:
 
     Examples
     --------
-    Of a network that scikit-learn has fitted to ``x`` and ``y``::
-
-        fitted = MLPRegressor(solver="lbfgs", random_state=0).fit(x, y)
-        model = df.from_sklearn(fitted)
-        np.allclose(model.predict(x)[:, 0], fitted.predict(x))  # True
+    >>> from sklearn.neural_network import MLPRegressor  # doctest: +SKIP
+    >>> fitted = MLPRegressor(solver="lbfgs", random_state=0).fit(x, y)  # doctest: +SKIP
+    >>> model = df.from_sklearn(fitted)  # doctest: +SKIP
+    >>> np.allclose(model.predict(x)[:, 0], fitted.predict(x))  # doctest: +SKIP
+    True
     """
     found: Row = _of("from_sklearn", "sklearn", "sklearn")(estimator, seed=seed)
     return found
