@@ -154,7 +154,7 @@ impl Turn {
         Hold { turn: slf, kind: Kind::Read }
     }
 
-    /// For changing weights: nobody else reads or changes them.
+    /// Exclusive: no other thread reads or writes the weights.
     #[getter]
     fn writing(slf: Py<Self>) -> Hold {
         Hold { turn: slf, kind: Kind::Write }

@@ -38,5 +38,5 @@ def test_mutated_calls_are_answered(capsys):
     ]
     score = 1 - len(wrong) / count
     with capsys.disabled():
-        print(f"\nbad calls of estimators that nobody chose: {score:.1%} of {count} answered well")
+        print(f"\nbad calls of estimators drawn at random: {score:.1%} of {count} answered well")
     assert score >= 0.95, wrong[:20]

@@ -113,7 +113,7 @@ class Fuzz:
         return found.T if rng.random() < 0.2 else found
 
     def arguments(self):
-        """Native functions with arrays that nobody chose."""
+        """Native functions with random arrays."""
         a, b, c = self.array(), self.array(), self.array()
         key = df.Key(1)
         calls = [

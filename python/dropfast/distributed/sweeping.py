@@ -13,7 +13,7 @@ from dropfast.checks import check_choice, check_integer
 from dropfast.distributed.communication import WorkersError
 from dropfast.random import SEEDS, Key, random_words
 
-# A function and its arguments -> something whose result can be asked for.
+# Starts a function with its arguments in a worker; what it returns waits for the result.
 Submit = Callable[..., Callable[[], Any]]
 # How to submit, threads of each process, and how to end.
 Engine = tuple[Submit, int, Callable[[], None]]

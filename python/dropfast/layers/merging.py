@@ -68,11 +68,11 @@ class _Merge(Layer):
 
     def merge(self, x: Sequence[Array]) -> Array:
         """One array of several."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define merge(x)")
 
     def split(self, grad: Array, x: Sequence[Array]) -> Sequence[Array]:
         """The gradients of the inputs, before stretched sizes are summed up again."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define split(grad, x)")
 
 
 def _unstretched(grad: Array, x: Array) -> Array:

@@ -35,7 +35,7 @@ class Passage:
         True makes a layer leave out its activation: the loss computes it (softmax and
         cross-entropy together).
     to_input
-        False where nobody asks for the gradient with respect to the layer's input.
+        False where the gradient with respect to the layer's input is not needed.
     saved
         Whatever `forward` keeps for `gradient`.
     gradients

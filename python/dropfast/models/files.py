@@ -102,7 +102,7 @@ def _open_part(path: str, mode: int) -> tuple[str, int]:
         except BlockingIOError:
             pass
         except OSError:
-            # A file system without locks: then nobody can take it for stale either.
+            # A file system without locks: no other process can take the file for stale.
             return part, descriptor
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
